@@ -27,7 +27,7 @@ type Config struct {
 	// JoinCIDRs are the networks between the cluster router and the gateway routers, one of each family.
 	JoinCIDRs []string `json:"joinCIDRs,omitempty"`
 	// AliasCIDRs are the link-local networks in which a gateway router and its host speak to each other, one
-	// of each family with at least three addresses. They are the same on every node.
+	// of each family at least a /29 or /125. They are the same on every node.
 	AliasCIDRs []string `json:"aliasCIDRs,omitempty"`
 	// NodePortRange is kube-apiserver's --service-node-port-range.
 	NodePortRange string `json:"nodePortRange,omitempty"`
@@ -121,6 +121,12 @@ func (c Config) validate() (*Parsed, error) {
 	note(err)
 	p.Alias, err = prefixes("aliasCIDRs", c.AliasCIDRs)
 	note(err)
+	for _, alias := range p.Alias {
+		// The router, this host behind its alias, and the host's side: .1, .2 and .3.
+		if alias.Addr().BitLen()-alias.Bits() < 3 {
+			note(fmt.Errorf("aliasCIDRs: %s is too small; write a /29 or /125, or a larger network", alias))
+		}
+	}
 	note(disjoint(map[string][]netip.Prefix{
 		"clusterCIDRs": p.Cluster, "serviceCIDRs": p.Service, "joinCIDRs": p.Join, "aliasCIDRs": p.Alias,
 	}))
@@ -134,16 +140,21 @@ func (c Config) validate() (*Parsed, error) {
 	note(remote("ovn.northbound", c.OVN.Northbound))
 	note(remote("ovn.southbound", c.OVN.Southbound))
 	if strings.Contains(c.OVN.Northbound+c.OVN.Southbound, "ssl:") {
-		for field, value := range map[string]string{"ovn.privateKey": c.OVN.PrivateKey, "ovn.certificate": c.OVN.Certificate, "ovn.caCertificate": c.OVN.CACertificate} {
-			if value == "" {
-				note(fmt.Errorf("%s: is empty; write the path of a PEM file, a database is reached by ssl", field))
+		for _, pem := range []struct{ field, path string }{
+			{"ovn.privateKey", c.OVN.PrivateKey}, {"ovn.certificate", c.OVN.Certificate}, {"ovn.caCertificate", c.OVN.CACertificate},
+		} {
+			if pem.path == "" {
+				note(fmt.Errorf("%s: is empty; write the path of a PEM file, a database is reached by ssl", pem.field))
 			}
 		}
 	}
 	if c.APIServer != "" && !strings.HasPrefix(c.APIServer, "https://") {
 		note(fmt.Errorf("apiServer: %q is not a URL; write it as https://<address>:<port>", c.APIServer))
 	}
-	return p, errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 func prefixes(field string, texts []string) ([]netip.Prefix, error) {
