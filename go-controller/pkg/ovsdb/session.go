@@ -1,0 +1,104 @@
+package ovsdb
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/ovn-kubernetes/libovsdb/client"
+)
+
+// Backoff of reconnects: the controller should be back soon after a database that restarts, which takes about a
+// second, and not flood one that is gone.
+const (
+	minBackoff = 50 * time.Millisecond
+	maxBackoff = 5 * time.Second
+)
+
+// sessions is given to libovsdb as the backoff of its reconnects, for that is the only place where libovsdb 0.8.1
+// says that a connection is lost: it calls Reset before the first attempt to reconnect.
+type sessions struct {
+	client client.Client
+
+	mu sync.Mutex
+	// current ends with the connection; nil from its loss until somebody has seen the next one.
+	current context.Context
+	end     context.CancelFunc
+	// losses counts the connections lost.
+	losses int
+	delay  time.Duration
+	closed bool
+}
+
+func newSessions() *sessions {
+	s := &sessions{delay: minBackoff}
+	s.current, s.end = context.WithCancel(context.Background())
+	return s
+}
+
+// Reset implements backoff.BackOff: the connection is lost.
+func (s *sessions) Reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.end()
+	s.current = nil
+	s.losses++
+	s.delay = minBackoff
+}
+
+// NextBackOff implements backoff.BackOff: an attempt has failed.
+func (s *sessions) NextBackOff() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		// libovsdb's loop cannot be ended, and panics when a backoff says so.
+		return 24 * time.Hour
+	}
+	d := s.delay
+	s.delay = min(2*s.delay, maxBackoff)
+	return d
+}
+
+func (s *sessions) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	s.end()
+}
+
+// wait returns the present connection's context, or waits for the next one. libovsdb does not say when it has
+// reconnected: CurrentEndpoint is empty from the loss of a connection until the next one is complete with its
+// monitors, so it is asked, only while there is no connection.
+func (s *sessions) wait(ctx context.Context) (context.Context, error) {
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		if current := s.connected(); current != nil {
+			return current, ctx.Err()
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-ticker.C:
+		}
+	}
+}
+
+func (s *sessions) connected() context.Context {
+	s.mu.Lock()
+	current, losses := s.current, s.losses
+	s.mu.Unlock()
+	if current != nil {
+		return current
+	}
+	// Not under the mutex: this waits for libovsdb's lock, under which Reset may be called.
+	if s.client.CurrentEndpoint() == "" {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current == nil && s.losses == losses && !s.closed {
+		s.current, s.end = context.WithCancel(context.Background())
+	}
+	return s.current
+}

@@ -1,0 +1,89 @@
+// Package ovsdb connects to OVSDB servers (RFC 7047): the Northbound, the Southbound and the local Open vSwitch
+// database. A Client is libovsdb's client that stays connected: it finds a server that answers among several,
+// notices a silent one, reconnects with backoff, and tells when its connection has changed (Session).
+package ovsdb
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/ovn-kubernetes/libovsdb/model"
+
+	"github.com/woven-network/woven/go-controller/pkg/config"
+	"github.com/woven-network/woven/go-controller/pkg/ovn/nb"
+	"github.com/woven-network/woven/go-controller/pkg/ovn/sb"
+	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
+	"github.com/woven-network/woven/go-controller/pkg/row"
+)
+
+// Target says which database to connect to.
+type Target struct {
+	// Name of the database, such as "OVN_Northbound".
+	Name string
+	// Remote holds connection methods of ovsdb(7), several separated by commas: the first that answers is taken.
+	Remote string
+	// PrivateKey, Certificate and CACertificate are PEM files for "ssl:" remotes.
+	PrivateKey, Certificate, CACertificate string
+	// Model holds the Go types of the tables and the indexes of the cache.
+	Model model.ClientDBModel
+	// Floor is the release whose schema the models were generated from, for messages.
+	Floor string
+}
+
+// Northbound is the OVN Northbound database. The tables that Woven writes have indexes by owner and by name.
+func Northbound(c config.OVN) (Target, error) {
+	m, err := nb.FullDatabaseModel()
+	if err != nil {
+		return Target{}, fmt.Errorf("northbound model: %w", err)
+	}
+	m.SetIndexes(northboundIndexes())
+	return ovnTarget(c, c.Northbound, m), nil
+}
+
+// Southbound is the OVN Southbound database.
+func Southbound(c config.OVN) (Target, error) {
+	m, err := sb.FullDatabaseModel()
+	if err != nil {
+		return Target{}, fmt.Errorf("southbound model: %w", err)
+	}
+	return ovnTarget(c, c.Southbound, m), nil
+}
+
+// Vswitch is a node's own database, at a remote such as "unix:/run/openvswitch/db.sock".
+func Vswitch(remote string) (Target, error) {
+	m, err := vswitch.FullDatabaseModel()
+	if err != nil {
+		return Target{}, fmt.Errorf("Open_vSwitch model: %w", err)
+	}
+	return Target{Name: m.Name(), Remote: remote, Model: m, Floor: "Open vSwitch 3.5"}, nil
+}
+
+func ovnTarget(c config.OVN, remote string, m model.ClientDBModel) Target {
+	return Target{
+		Name: m.Name(), Remote: remote, Model: m, Floor: "OVN 25.03",
+		PrivateKey: c.PrivateKey, Certificate: c.Certificate, CACertificate: c.CACertificate,
+	}
+}
+
+// endpoints returns the single remotes.
+func (t Target) endpoints() []string { return strings.Split(t.Remote, ",") }
+
+// northboundIndexes makes the cache find rows of ours by owner and by name without walking a table.
+func northboundIndexes() map[string][]model.ClientIndex {
+	byKey := func(key string) model.ClientIndex {
+		return model.ClientIndex{Columns: []model.ColumnKey{{Column: "external_ids", Key: key}}}
+	}
+	byName := model.ClientIndex{Columns: []model.ColumnKey{{Column: "name"}}}
+	indexes := map[string][]model.ClientIndex{}
+	for _, t := range row.Tables {
+		switch t.Naming {
+		case row.ByColumn:
+			// Where the schema has an index on the name, libovsdb drops this one.
+			indexes[t.Name] = []model.ClientIndex{byName, byKey(row.OwnerKey)}
+		case row.ByExternalID:
+			indexes[t.Name] = []model.ClientIndex{byKey(row.NameKey), byKey(row.OwnerKey)}
+		case row.ByReservedName, row.ByPort:
+		}
+	}
+	return indexes
+}
