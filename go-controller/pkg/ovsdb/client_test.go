@@ -1,0 +1,108 @@
+package ovsdb_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/ovn-kubernetes/libovsdb/client"
+	"github.com/stretchr/testify/require"
+
+	"github.com/woven-network/woven/go-controller/pkg/config"
+	"github.com/woven-network/woven/go-controller/pkg/ovn/nb"
+	"github.com/woven-network/woven/go-controller/pkg/ovn/schema"
+	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
+	"github.com/woven-network/woven/go-controller/pkg/ovsdb/ovsdbtest"
+)
+
+func soon(t *testing.T, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func northbound(t *testing.T, remote string) ovsdb.Target {
+	target, err := ovsdb.Northbound(config.OVN{Northbound: remote})
+	require.NoError(t, err)
+	return target
+}
+
+func TestDialFindsTheServerThatAnswers(t *testing.T) {
+	s := ovsdbtest.Start(t, schema.Northbound)
+	c, err := ovsdb.Dial(soon(t, 5*time.Second), northbound(t, "unix:/nowhere,"+s.Remote), logr.Discard())
+	require.NoError(t, err)
+	defer c.Close()
+	require.Equal(t, s.Remote, c.CurrentEndpoint())
+}
+
+func TestDialSaysWhatToDo(t *testing.T) {
+	s := ovsdbtest.Start(t, schema.Northbound)
+	_, err := ovsdb.Dial(soon(t, 200*time.Millisecond), northbound(t, "unix:/nowhere"), logr.Discard())
+	require.ErrorContains(t, err, "database OVN_Northbound at unix:/nowhere cannot be reached; is its ovsdb-server running?")
+
+	target, err := ovsdb.Southbound(config.OVN{Southbound: s.Remote})
+	require.NoError(t, err)
+	_, err = ovsdb.Dial(soon(t, 200*time.Millisecond), target, logr.Discard())
+	require.EqualError(t, err, "database OVN_Southbound: the server at "+s.Remote+" does not have it; write the remote of the right database")
+}
+
+func TestDialRefusesAnOlderSchema(t *testing.T) {
+	old := []byte(`{"name": "OVN_Northbound", "version": "7.0.0", "tables": {"NB_Global": {"columns": {"name": {"type": "string"}}}}}`)
+	s := ovsdbtest.Start(t, old)
+	_, err := ovsdb.Dial(soon(t, 200*time.Millisecond), northbound(t, s.Remote), logr.Discard())
+	require.ErrorContains(t, err, "has an older schema than OVN 25.03; upgrade it: ")
+}
+
+func TestSessionEndsWithItsConnection(t *testing.T) {
+	s := ovsdbtest.Start(t, schema.Northbound)
+	c, err := ovsdb.Dial(t.Context(), northbound(t, s.Remote), logr.Discard())
+	require.NoError(t, err)
+	defer c.Close()
+	add := func() {
+		create, err := c.Create(&nb.LogicalSwitch{Name: "a"})
+		require.NoError(t, err)
+		_, err = c.Transact(t.Context(), create...)
+		require.NoError(t, err)
+	}
+	count := func() int { return c.Cache().Table(nb.LogicalSwitchTable).Len() }
+	add()
+	require.Equal(t, 1, count())
+
+	first, err := c.Session(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, first.Err())
+	s.Stop()
+	<-first.Done()
+	_, err = c.Session(soon(t, 100*time.Millisecond))
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+
+	s.Continue()
+	second, err := c.Session(soon(t, 5*time.Second))
+	require.NoError(t, err)
+	require.NoError(t, second.Err())
+	require.Equal(t, 1, count(), "the row is in the file")
+
+	s.Recreate()
+	<-second.Done()
+	_, err = c.Session(soon(t, 5*time.Second))
+	require.NoError(t, err)
+	require.Equal(t, 0, count(), "the new database is empty")
+}
+
+// After Transact returns, the cache shows what it did: ovsdb-server sends the monitors' updates before the reply, and
+// libovsdb applies them in the order they come. The engine's next comparison relies on it.
+func TestCacheShowsATransactionThatHasReturned(t *testing.T) {
+	s := ovsdbtest.Start(t, schema.Northbound)
+	c, err := ovsdb.Dial(t.Context(), northbound(t, s.Remote), logr.Discard())
+	require.NoError(t, err)
+	defer c.Close()
+	var _ client.Client = c
+	for i := range 500 {
+		create, err := c.Create(&nb.LogicalSwitch{Name: "a"})
+		require.NoError(t, err)
+		_, err = c.Transact(t.Context(), create...)
+		require.NoError(t, err)
+		require.Equal(t, i+1, c.Cache().Table(nb.LogicalSwitchTable).Len())
+	}
+}
