@@ -1,0 +1,109 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/woven-network/woven/test/sandbox/deps"
+	"github.com/woven-network/woven/test/sandbox/kube"
+	"github.com/woven-network/woven/test/sandbox/machine"
+	"github.com/woven-network/woven/test/sandbox/plan"
+	"github.com/woven-network/woven/test/sandbox/step"
+)
+
+func (c *Cluster) startContainerd(ctx context.Context) error {
+	loopback := filepath.Join(c.programs.Addons, "loopback")
+	return c.onNodes(ctx, func(ctx context.Context, n plan.Machine, m machine.Machine) error {
+		// containerd calls it for every pod, whatever the pod network is.
+		if err := m.Run("install", "-D", loopback, filepath.Join(kube.CNIBin, "loopback")); err != nil {
+			return err
+		}
+		err := m.StartService(machine.Service{Name: "containerd", Args: []string{"/usr/bin/containerd", "--config=/etc/containerd/config.toml"}})
+		if err != nil {
+			return err
+		}
+		// `ctr version` waits for the socket to answer.
+		if err := m.Run("ctr", "--connect-timeout", "30s", "--address", kube.ContainerdSocket, "version"); err != nil {
+			return &step.LogError{Err: err, Log: machine.Log(n.Name, "containerd")}
+		}
+		return nil
+	})
+}
+
+func (c *Cluster) startKubelets(ctx context.Context) error {
+	p := c.paths()
+	return c.onNodes(ctx, func(ctx context.Context, n plan.Machine, m machine.Machine) error {
+		config := kube.KubeletConfig(c.Plan, n, p)
+		if err := os.WriteFile(filepath.Join(confDir, kube.KubeletName(n.Name)+".yaml"), config, 0o600); err != nil {
+			return err
+		}
+		s := machine.Service{Name: "kubelet", Args: kube.KubeletArgs(n, p), Version: deps.Key(string(config))}
+		if err := m.StartService(s); err != nil {
+			return err
+		}
+		if err := c.runKubectl(ctx, "", "wait", "--for=create", "node/"+n.Name, "--timeout=90s"); err != nil {
+			return &step.LogError{Err: fmt.Errorf("%s does not register: %w", n.Name, err), Log: machine.Log(n.Name, "kubelet")}
+		}
+		// A kubelet may not give itself roles.
+		role := "worker"
+		if n.Name == plan.ControlPlane {
+			role = "control-plane"
+		}
+		return c.runKubectl(ctx, "", "label", "--overwrite", "node", n.Name, "node-role.kubernetes.io/"+role+"=")
+	})
+}
+
+// importImages gives every node the images that it lacks. What a node has is noted in a file, a line "<name> <tag>"
+// each, since asking containerd takes longer.
+func (c *Cluster) importImages(ctx context.Context) error {
+	return c.onNodes(ctx, func(ctx context.Context, n plan.Machine, m machine.Machine) error {
+		noted := filepath.Join(machine.Dir(n.Name), "images")
+		text, err := os.ReadFile(noted)
+		if err != nil && !os.IsNotExist(err) {
+			return err
+		}
+		has := map[string]string{}
+		for line := range strings.Lines(string(text)) {
+			if name, tag, ok := strings.Cut(strings.TrimSpace(line), " "); ok {
+				has[name] = tag
+			}
+		}
+		for _, i := range c.images {
+			if has[i.Name] == i.Tag {
+				continue
+			}
+			if err := importArchive(m, i.Archive); err != nil {
+				return err
+			}
+			if err := ctr(m, "images", "tag", "--force", i.Ref(), i.Dev()); err != nil {
+				return err
+			}
+			if old, ok := has[i.Name]; ok {
+				if err := ctr(m, "images", "rm", i.Name+":"+old); err != nil {
+					return err
+				}
+			}
+			has[i.Name] = i.Tag
+			var lines strings.Builder
+			for name, tag := range has {
+				fmt.Fprintf(&lines, "%s %s\n", name, tag)
+			}
+			if err := os.WriteFile(noted, []byte(lines.String()), 0o644); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// importArchive loads an image archive (docker-archive or OCI) into a node's containerd.
+func importArchive(m machine.Machine, archive string) error {
+	return ctr(m, "images", "import", archive)
+}
+
+func ctr(m machine.Machine, args ...string) error {
+	return m.Run(append([]string{"ctr", "--address", kube.ContainerdSocket, "--namespace", "k8s.io"}, args...)...)
+}

@@ -1,0 +1,91 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/woven-network/woven/test/sandbox/deps"
+	"github.com/woven-network/woven/test/sandbox/image"
+	"github.com/woven-network/woven/test/sandbox/kube"
+	"github.com/woven-network/woven/test/sandbox/machine"
+	"github.com/woven-network/woven/test/sandbox/plan"
+	"github.com/woven-network/woven/test/sandbox/step"
+)
+
+// Up brings the sandbox up. Every step looks whether it is done, so that Up may be interrupted and run again.
+func (c *Cluster) Up(ctx context.Context) error {
+	if os.Geteuid() != 0 {
+		return errors.New("the sandbox makes namespaces and cgroups: run it as root, for example by `sudo -E make up`")
+	}
+	if err := c.claim(); err != nil {
+		return err
+	}
+	steps := []step.Step{
+		{Title: "install missing Debian packages", Log: c.cache.Log("packages"), Do: c.packages},
+		{Title: "build Kubernetes, CoreDNS, Debian's root file system", Do: c.prerequisites},
+		{Title: "build the cluster's images", Do: c.clusterImages},
+		{Title: "start the machines", Do: c.startMachines},
+		{Title: "lay the underlay network", Do: c.layNetwork},
+		{Title: "make certificates", Do: c.certificates},
+		{Title: "start the control plane", Log: machine.Log(plan.ControlPlane, kube.APIServer), Do: c.startControlPlane},
+		{Title: "start containerd on every node", Do: c.startContainerd},
+		{Title: "import the cluster's images", Do: c.importImages},
+		{Title: "start kubelet on every node", Do: c.startKubelets},
+		{Title: "deploy CoreDNS", Do: c.deployCoreDNS},
+	}
+	if c.Woven {
+		steps = append(steps, c.wovenSteps()...)
+	}
+	if err := step.Run(ctx, c.out, steps); err != nil {
+		return err
+	}
+	c.tellWhatNext()
+	return nil
+}
+
+func (c *Cluster) packages(ctx context.Context) error { return deps.Packages(ctx, c.cache) }
+
+// prerequisites builds what takes minutes the first time and is kept in the cache. Compiling waits for processors,
+// debootstrap for the network: they go on at once.
+func (c *Cluster) prerequisites(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		if c.programs.Kubernetes, err = deps.Kubernetes(ctx, c.cache, c.repo); err != nil {
+			return err
+		}
+		c.programs.Addons, err = deps.Addons(ctx, c.cache, c.repo)
+		return err
+	})
+	g.Go(func() error {
+		_, err := image.Rootfs(ctx, c.cache)
+		return err
+	})
+	return g.Wait()
+}
+
+func (c *Cluster) clusterImages(ctx context.Context) error {
+	rootfs, err := image.Rootfs(ctx, c.cache)
+	if err != nil {
+		return err
+	}
+	c.images, err = image.Builder{Cache: c.cache}.BuildCluster(ctx, rootfs, c.programs)
+	return err
+}
+
+func (c *Cluster) tellWhatNext() {
+	fmt.Fprint(c.out, `
+The cluster is up. Try:
+
+  eval "$(make -s env)"                     kubectl and KUBECONFIG for this shell
+  kubectl get nodes,pods -A -o wide
+  kubectl run a --image=localhost/agnhost:dev -- netexec
+  kubectl exec a -- curl -s http://kubernetes.default
+  make shell NODE=worker-1                  inside a node; NODE=external is a host outside
+  make status                               what runs, and where its logs are
+  make down
+`)
+}
