@@ -1,0 +1,104 @@
+// Package pod translates Pods into logical switch ports and what they are members of. It is pure: values in, sorted
+// rows out.
+package pod
+
+import (
+	"net/netip"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/woven-network/woven/go-controller/pkg/config"
+	"github.com/woven-network/woven/go-controller/pkg/kube"
+	"github.com/woven-network/woven/go-controller/pkg/ovn/nb"
+	"github.com/woven-network/woven/go-controller/pkg/row"
+	"github.com/woven-network/woven/go-controller/pkg/topology"
+)
+
+// Keys of a port's external_ids; northd copies them to the Port_Binding, where the node agent and wovenctl read them.
+const (
+	NamespaceKey = "woven.network/namespace"
+	NameKey      = "woven.network/pod"
+	// UIDKey has the pod's UID as kubelet knows it, see UID.
+	UIDKey = "woven.network/uid"
+)
+
+// Owner returns the owner of a pod's rows.
+func Owner(namespace, name string) row.Owner { return row.Owner("pod/" + namespace + "/" + name) }
+
+// Port returns the name of a pod's logical switch port.
+func Port(namespace, name string) string { return namespace + "/" + name }
+
+// UID returns the UID under which kubelet runs the pod and that it gives to CNI: for the mirror of a static pod its
+// annotation, not metadata.uid, which the API server chose.
+func UID(pod *corev1.Pod) string {
+	if hash := pod.Annotations[kube.ConfigHash]; hash != "" {
+		return hash
+	}
+	return string(pod.UID)
+}
+
+// Subnets returns the networks that the pod's addresses come from: those of its node. It returns none, without an
+// error, for a pod that has no port. The error is that of topology.Subnets.
+func Subnets(v *kube.View, c *config.Parsed, namespace, name string) ([]netip.Prefix, error) {
+	pod := v.Pod(namespace, name)
+	if !kube.OnNetwork(pod) {
+		return nil, nil
+	}
+	return topology.Subnets(v, c, pod.Spec.NodeName)
+}
+
+// Translate returns the rows of a pod that has the given addresses, IPv4 first; no addresses, no rows. The addresses
+// lie in Subnets.
+func Translate(v *kube.View, namespace, name string, addresses []netip.Addr) []row.Row {
+	pod := v.Pod(namespace, name)
+	if !kube.OnNetwork(pod) || len(addresses) == 0 {
+		return nil
+	}
+	text := topology.PortAddresses(addresses)
+	port := &nb.LogicalSwitchPort{
+		Name:      Port(namespace, name),
+		Addresses: []string{text},
+		// A pod sends with its own addresses only; OVN adds the link-local one that follows from the MAC.
+		PortSecurity: []string{text},
+		Options: map[string]string{
+			// The one chassis that may claim the port. Without it, an old Interface row elsewhere could.
+			"requested-chassis": pod.Spec.NodeName,
+			// A pod that is deleted and made again under its name never gets the old one's interface.
+			"iface-id-ver": UID(pod),
+		},
+		ExternalIDs: map[string]string{NamespaceKey: namespace, NameKey: name, UIDKey: UID(pod)},
+	}
+	return []row.Row{{
+		ID:    row.ID{Table: nb.LogicalSwitchPortTable, Name: port.Name},
+		Model: port,
+		In:    []row.Membership{{Set: row.ID{Table: nb.LogicalSwitchTable, Name: topology.Switch(pod.Spec.NodeName)}, Column: "ports"}},
+	}}
+}
+
+// Affected returns the owners whose rows may be others after a change that the View already shows.
+func Affected(v *kube.View, c *config.Parsed, change kube.Change) []row.Owner {
+	if before, after, ok := kube.As[*corev1.Pod](change); ok {
+		if before != nil && after != nil && same(before, after) {
+			return nil
+		}
+		one := change.Objects()[0]
+		return []row.Owner{Owner(one.GetNamespace(), one.GetName())}
+	}
+	var owners []row.Owner
+	for _, node := range topology.Resubnetted(v, c, change) {
+		for _, pod := range v.PodsOn(node) {
+			if kube.OnNetwork(pod) {
+				owners = append(owners, Owner(pod.Namespace, pod.Name))
+			}
+		}
+	}
+	slices.Sort(owners)
+	return owners
+}
+
+// same tells whether two states of a pod translate alike. A pod's status changes a dozen times in its life, and
+// almost none of that is of interest here.
+func same(a, b *corev1.Pod) bool {
+	return kube.OnNetwork(a) == kube.OnNetwork(b) && a.Spec.NodeName == b.Spec.NodeName && UID(a) == UID(b)
+}

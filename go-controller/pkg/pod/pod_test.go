@@ -1,0 +1,80 @@
+package pod_test
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/woven-network/woven/go-controller/pkg/config"
+	"github.com/woven-network/woven/go-controller/pkg/golden"
+	"github.com/woven-network/woven/go-controller/pkg/kube"
+	"github.com/woven-network/woven/go-controller/pkg/pod"
+	"github.com/woven-network/woven/go-controller/pkg/row"
+)
+
+func parse(t *testing.T) *config.Parsed {
+	t.Helper()
+	c, err := config.Parse([]byte("ovn: {northbound: 'unix:/n', southbound: 'unix:/s'}\n" +
+		"clusterCIDRs: [10.244.0.0/16, 'fd00:10:244::/56']\nserviceCIDRs: [10.96.0.0/16, 'fd00:10:96::/112']\n"))
+	require.NoError(t, err)
+	return c
+}
+
+func web() *corev1.Pod {
+	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web-0", UID: "11-22"}, Spec: corev1.PodSpec{NodeName: "worker-1"}}
+}
+
+func worker(podCIDRs ...string) *corev1.Node {
+	return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "worker-1"}, Spec: corev1.NodeSpec{PodCIDRs: podCIDRs}}
+}
+
+var addresses = []netip.Addr{netip.MustParseAddr("10.244.1.5"), netip.MustParseAddr("fd00:10:244:1::5")}
+
+func TestRows(t *testing.T) {
+	static := web()
+	static.Name = "static"
+	static.Annotations = map[string]string{kube.ConfigHash: "33-44"}
+	v := kube.NewView(web(), static, worker("10.244.1.0/24"))
+	golden.Compare(t, "pod", golden.Rows(pod.Translate(v, "default", "web-0", addresses)))
+	golden.Compare(t, "pod-ipv6", golden.Rows(pod.Translate(v, "default", "static", addresses[1:])))
+}
+
+func TestNoRows(t *testing.T) {
+	host, finished, unbound := web(), web(), web()
+	host.Spec.HostNetwork = true
+	finished.Status.Phase = corev1.PodSucceeded
+	unbound.Spec.NodeName = ""
+	for _, p := range []*corev1.Pod{host, finished, unbound} {
+		v := kube.NewView(p, worker("10.244.1.0/24"))
+		assert.Empty(t, pod.Translate(v, "default", "web-0", addresses))
+		subnets, err := pod.Subnets(v, parse(t), "default", "web-0")
+		assert.NoError(t, err)
+		assert.Empty(t, subnets)
+	}
+	v := kube.NewView(web())
+	assert.Empty(t, pod.Translate(v, "default", "web-0", nil))
+	assert.Empty(t, pod.Translate(v, "default", "gone", addresses))
+	_, err := pod.Subnets(kube.NewView(web(), worker()), parse(t), "default", "web-0")
+	assert.ErrorContains(t, err, "spec.podCIDRs is empty")
+}
+
+func TestAffected(t *testing.T) {
+	c := parse(t)
+	v := kube.NewView(web(), worker("10.244.1.0/24"))
+	own := []row.Owner{"pod/default/web-0"}
+	assert.Equal(t, own, pod.Affected(v, c, kube.Change{New: web()}))
+	assert.Equal(t, own, pod.Affected(v, c, kube.Change{Old: web()}))
+	running := web()
+	running.Status.Phase = corev1.PodRunning
+	running.Status.PodIPs = []corev1.PodIP{{IP: "10.244.1.5"}}
+	assert.Empty(t, pod.Affected(v, c, kube.Change{Old: web(), New: running}))
+	finished := web()
+	finished.Status.Phase = corev1.PodFailed
+	assert.Equal(t, own, pod.Affected(v, c, kube.Change{Old: running, New: finished}))
+	assert.Equal(t, own, pod.Affected(v, c, kube.Change{Old: worker(), New: worker("10.244.1.0/24")}), "the node has got its network")
+	assert.Empty(t, pod.Affected(v, c, kube.Change{Old: worker("10.244.1.0/24"), New: worker("10.244.1.0/24")}))
+}
