@@ -2,10 +2,9 @@ package cluster
 
 import (
 	"context"
+	"net/netip"
 	"os"
 	"path/filepath"
-
-	"net/netip"
 
 	"github.com/woven-network/woven/test/sandbox/kube"
 	"github.com/woven-network/woven/test/sandbox/pki"
@@ -65,20 +64,25 @@ func (c *Cluster) kubeconfigs(ca *pki.Authority) error {
 		return err
 	}
 	inside := "https://" + c.APIServer().String()
-	servers := map[string]string{
-		kube.Admin:             "https://" + forward,
-		kube.ControllerManager: inside,
-		kube.Scheduler:         inside,
-	}
-	for _, n := range c.Nodes {
-		servers[kube.KubeletName(n.Name)] = inside
-	}
-	for name, server := range servers {
-		text, err := kube.Kubeconfig(server, ca.CertFile(), pkiDir, name)
+	write := func(file, server, user string) error {
+		text, err := kube.Kubeconfig(server, ca.CertFile(), pkiDir, user)
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(confDir, name+".conf"), text, 0o600); err != nil {
+		return os.WriteFile(file, text, 0o600)
+	}
+	if err := write(KubeconfigFile, "https://"+forward, kube.Admin); err != nil {
+		return err
+	}
+	if err := write(insideKubeconfig, inside, kube.Admin); err != nil {
+		return err
+	}
+	users := []string{kube.ControllerManager, kube.Scheduler}
+	for _, n := range c.Nodes {
+		users = append(users, kube.KubeletName(n.Name))
+	}
+	for _, user := range users {
+		if err := write(filepath.Join(confDir, user+".conf"), inside, user); err != nil {
 			return err
 		}
 	}

@@ -42,7 +42,9 @@ var (
 	confDir     = filepath.Join(machine.StateDir, "conf")
 	// KubeconfigFile is the administrator's, for the root network namespace.
 	KubeconfigFile = filepath.Join(confDir, kube.Admin+".conf")
-	forwardFile    = filepath.Join(machine.StateDir, "api-forward")
+	// insideKubeconfig is the same for use inside the machines.
+	insideKubeconfig = filepath.Join(confDir, kube.Admin+"-inside.conf")
+	forwardFile      = filepath.Join(machine.StateDir, "api-forward")
 )
 
 // ErrDown says that there is no sandbox.
@@ -151,6 +153,14 @@ func (c *Cluster) runKubectl(ctx context.Context, input string, args ...string) 
 		return fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(string(out)))
 	}
 	return nil
+}
+
+// kubernetes is the folder of kubectl and its siblings.
+func (c *Cluster) kubernetes() (string, error) {
+	if c.programs.Kubernetes != "" {
+		return c.programs.Kubernetes, nil
+	}
+	return deps.FindKubernetes(c.cache)
 }
 
 // node returns a running machine.

@@ -19,6 +19,18 @@ var (
 	addonPrograms      = []string{"github.com/coredns/coredns", "github.com/containernetworking/plugins/plugins/main/loopback"}
 )
 
+// FindKubernetes returns the folder of programs that Kubernetes made, without making it.
+func FindKubernetes(c Cache) (string, error) {
+	dirs, err := filepath.Glob(c.Path("kubernetes.*"))
+	if err != nil {
+		return "", err
+	}
+	if len(dirs) != 1 {
+		return "", fmt.Errorf("%s has no Kubernetes; `make up` builds it", c)
+	}
+	return dirs[0], nil
+}
+
 // Kubernetes builds the release of Kubernetes that test/k8s/go.mod pins and returns the folder of its programs.
 func Kubernetes(ctx context.Context, c Cache, repo string) (string, error) {
 	module := filepath.Join(repo, "test", "k8s")

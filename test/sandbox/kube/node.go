@@ -34,8 +34,8 @@ func KubeletArgs(m plan.Machine, p Paths) []string {
 }
 
 // KubeletConfig returns a node's KubeletConfiguration. What is unusual in it:
-//   - cgroupsPerQOS and enforceNodeAllocatable are off since all nodes share one machine's memory and processors;
-//     the pods' cgroups are directly below the machine's;
+//   - cgroupRoot keeps the pods of a node in the machine's own cgroup; enforceNodeAllocatable is off since all nodes share
+//     one computer's memory and processors;
 //   - makeIPTablesUtilChains is off: not one rule of the host's packet filter;
 //   - eviction and image collection wait until the disk that all nodes share is really full.
 func KubeletConfig(pl plan.Plan, m plan.Machine, p Paths) []byte {
@@ -69,7 +69,7 @@ tlsPrivateKeyFile: %s
 containerRuntimeEndpoint: unix://%s
 cgroupDriver: cgroupfs
 cgroupRoot: %s
-cgroupsPerQOS: false
+cgroupsPerQOS: true
 enforceNodeAllocatable: []
 failCgroupV1: false
 failSwapOn: false

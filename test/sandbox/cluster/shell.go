@@ -1,0 +1,49 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+
+	"github.com/woven-network/woven/test/sandbox/machine"
+)
+
+// Shell runs a command line, or an interactive shell when it is empty, inside a machine. The error is an
+// *exec.ExitError when the command itself failed.
+func (c *Cluster) Shell(ctx context.Context, name, commandLine string) error {
+	m, ok := machine.Find(name)
+	if !ok {
+		return fmt.Errorf("there is no machine %q; choose one of %s", name, strings.Join(c.machineNames(), ", "))
+	}
+	argv := []string{"bash", "-c", commandLine}
+	if commandLine == "" {
+		argv = []string{"bash", "--norc"}
+	}
+	inside := m.Command(argv...)
+	cmd := exec.CommandContext(ctx, inside.Path, inside.Args[1:]...)
+	cmd.Env = append(os.Environ(), `PS1=`+name+`:\w# `)
+	if programs, err := c.kubernetes(); err == nil {
+		cmd.Env = append(cmd.Env, "PATH="+programs+":"+os.Getenv("PATH"), "KUBECONFIG="+insideKubeconfig)
+	}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	return cmd.Run()
+}
+
+func (c *Cluster) machineNames() []string {
+	names := []string{}
+	for _, m := range c.Machines() {
+		names = append(names, m.Name)
+	}
+	return append(names, "fabric")
+}
+
+// Env returns shell commands that set KUBECONFIG and put the right kubectl first.
+func (c *Cluster) Env() (string, error) {
+	programs, err := c.kubernetes()
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("export KUBECONFIG=%s\nexport PATH=%s:$PATH\n", KubeconfigFile, programs), nil
+}
