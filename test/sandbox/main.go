@@ -7,11 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
+
+	"github.com/woven-network/woven/test/sandbox/cluster"
 )
 
 func main() {
@@ -25,10 +26,10 @@ func main() {
 	}
 	root.AddCommand(up(), down(), env(), shell(), load(), logs(), status(), initCommand())
 	err := root.ExecuteContext(ctx)
-	var exit *exec.ExitError
+	var command cluster.CommandError
 	switch {
-	case errors.As(err, &exit) && exit.ExitCode() > 0: // of the command that `shell` ran, which said why
-		os.Exit(exit.ExitCode())
+	case errors.As(err, &command):
+		os.Exit(command.Code)
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "\nsandbox:", err)
 		os.Exit(1)

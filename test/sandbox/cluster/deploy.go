@@ -6,7 +6,6 @@ import (
 
 	"github.com/woven-network/woven/test/sandbox/addon"
 	"github.com/woven-network/woven/test/sandbox/image"
-	"github.com/woven-network/woven/test/sandbox/step"
 )
 
 func (c *Cluster) deployCoreDNS(ctx context.Context) error {
@@ -30,5 +29,3 @@ func (c *Cluster) image(name string) (image.Built, error) {
 	}
 	return image.Built{}, fmt.Errorf("image %s was not built", name)
 }
-
-func (c *Cluster) wovenSteps() []step.Step { return nil }

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,8 +11,13 @@ import (
 	"github.com/woven-network/woven/test/sandbox/machine"
 )
 
-// Shell runs a command line, or an interactive shell when it is empty, inside a machine. The error is an
-// *exec.ExitError when the command itself failed.
+// CommandError is the failure of a command that Shell ran; the command has said why.
+type CommandError struct{ Code int }
+
+func (e CommandError) Error() string { return fmt.Sprintf("exit status %d", e.Code) }
+
+// Shell runs a command line, or an interactive shell when it is empty, inside a machine. When the command itself
+// fails the error is a CommandError.
 func (c *Cluster) Shell(ctx context.Context, name, commandLine string) error {
 	m, ok := machine.Find(name)
 	if !ok {
@@ -28,7 +34,12 @@ func (c *Cluster) Shell(ctx context.Context, name, commandLine string) error {
 		cmd.Env = append(cmd.Env, "PATH="+programs+":"+os.Getenv("PATH"), "KUBECONFIG="+insideKubeconfig)
 	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	return cmd.Run()
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return CommandError{exit.ExitCode()}
+	}
+	return err
 }
 
 func (c *Cluster) machineNames() []string {
