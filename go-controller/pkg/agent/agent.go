@@ -1,0 +1,166 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/woven-network/woven/go-controller/pkg/cni"
+	"github.com/woven-network/woven/go-controller/pkg/config"
+)
+
+// Options are what the agent is told.
+type Options struct {
+	// Node is the Node's name; IPs are its addresses (status.hostIPs), at most one of each family.
+	Node string
+	IPs  []netip.Addr
+	// Config is the cluster's configuration.
+	Config *config.Parsed
+	// OVSRunDir is where ovs-vswitchd and its ovsdb-server have their sockets: "/run/openvswitch".
+	OVSRunDir string
+	// Socket is where the CNI shim is answered, ConfDir where the container runtime reads configurations.
+	Socket, ConfDir string
+	// BinDir is where Uninstall removes the shim.
+	BinDir string
+	// MetricsAddress serves /metrics, /healthz and /readyz: ":9411"; empty: nobody.
+	MetricsAddress string
+	Log            logr.Logger
+}
+
+// ParseIPs reads the form of the environment variable NODE_IPS, "192.0.2.11,2001:db8::b"; IPv4 goes first.
+func ParseIPs(text string) ([]netip.Addr, error) {
+	var ips []netip.Addr
+	for _, w := range strings.Split(text, ",") {
+		a, err := netip.ParseAddr(strings.TrimSpace(w))
+		if err != nil {
+			return nil, fmt.Errorf("NODE_IPS: %q is not an address; set it from status.hostIPs of the pod: %w", w, err)
+		}
+		if slices.ContainsFunc(ips, func(b netip.Addr) bool { return a.Is4() == b.Is4() }) {
+			return nil, fmt.Errorf("NODE_IPS: %q has two addresses of one family; write at most one of each", text)
+		}
+		ips = append(ips, a.Unmap())
+	}
+	slices.SortFunc(ips, compareFamily)
+	return ips, nil
+}
+
+// Run is the agent, until ctx ends. It leaves everything as it is when it returns: an agent that is replaced is not
+// noticed by pods.
+func Run(ctx context.Context, o Options) error {
+	group, ctx := errgroup.WithContext(ctx)
+	n := &node{
+		name: o.Node, ips: o.IPs, config: o.Config, log: o.Log, flows: ofctl(), conflist: o.ConfDir,
+		wakeup: make(chan struct{}, 1), stale: func(context.Context) error { return nil },
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m := newMetrics(registry, n)
+	if o.MetricsAddress != "" {
+		group.Go(func() error { return serveHTTP(ctx, o.MetricsAddress, registry, n) })
+	}
+	group.Go(func() error { return runNode(ctx, o, n, m) })
+	err := group.Wait()
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// runNode connects to the databases and runs the loop, the CNI server and the watchers of events.
+func runNode(ctx context.Context, o Options, n *node, m *metrics) error {
+	local, err := dialLocal(ctx, "unix:"+filepath.Join(o.OVSRunDir, "db.sock"), o.Log)
+	if err != nil {
+		return err
+	}
+	defer local.Close()
+	n.local = local
+	s := newServer(o, n, m)
+	n.stale = s.removeStale
+	listenLocal(local, s.news, n.wake)
+
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		n.run(ctx)
+		return nil
+	})
+	group.Go(func() error {
+		watchSwitch(ctx, filepath.Join(o.OVSRunDir, bridgeEx+".mgmt"), n.wake)
+		return nil
+	})
+	// Not before the loop: the way to the Southbound database may be what the loop has to restore.
+	group.Go(func() error {
+		south, err := dialSouthbound(ctx, o.Config.OVN, o.Node, o.Log)
+		if err != nil {
+			return err
+		}
+		defer south.Close()
+		listenSouthbound(south, s.news, n.wake)
+		n.south.Store(south)
+		n.wake()
+		<-ctx.Done()
+		return nil
+	})
+	group.Go(func() error { return watchKernelAlways(ctx, n.wake, o.Log) })
+	group.Go(func() error {
+		l, err := cni.Listen(o.Socket)
+		if err != nil {
+			return fmt.Errorf("CNI socket: %w", err)
+		}
+		return cni.Serve(ctx, l, s.handle)
+	})
+	return group.Wait()
+}
+
+func newServer(o Options, n *node, m *metrics) *server {
+	return &server{
+		log: o.Log.WithName("cni"), local: n.local, news: newNews(), node: n, metrics: m, userspace: n.userspace(),
+	}
+}
+
+// watchKernelAlways subscribes again after events were lost.
+func watchKernelAlways(ctx context.Context, wake func(), log logr.Logger) error {
+	for {
+		err := watchKernel(ctx, wake)
+		if ctx.Err() != nil {
+			return nil
+		}
+		log.Info("watching the kernel again", "reason", fmt.Sprint(err))
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(retryInterval):
+		}
+	}
+}
+
+func serveHTTP(ctx context.Context, address string, registry *prometheus.Registry, n *node) error {
+	mux := http.NewServeMux()
+	mux.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if reason := n.notReady(); reason != "" {
+			http.Error(w, reason, http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+	server := &http.Server{Addr: address, Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	stop := context.AfterFunc(ctx, func() { server.Close() })
+	defer stop()
+	if err := server.ListenAndServe(); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("metrics: %w", err)
+	}
+	return nil
+}

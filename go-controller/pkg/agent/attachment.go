@@ -1,0 +1,140 @@
+package agent
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+
+	"github.com/ovn-kubernetes/libovsdb/client"
+
+	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
+	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
+)
+
+// attachment is a pod's interface. All of it is in external_ids of its Interface row, so an agent that starts
+// knows what the one before it did, and so does whoever reads `ovs-vsctl list interface`.
+type attachment struct {
+	// Pod is "<namespace>/<name>", the logical port's name; UID is the pod's.
+	Pod, UID string
+	// Container is the runtime's ID of the sandbox, IfName the interface's name in it, and Sandbox the
+	// runtime's path of its network namespace.
+	Container, IfName, Sandbox string
+	podPort
+}
+
+// host is the name of the end in the host: 15 characters, the kernel's and ovs-ofctl's limit, derived from what a
+// DEL knows, so that it is found without a row.
+func (a attachment) host() string {
+	sum := sha256.Sum256([]byte(a.Container + "/" + a.IfName))
+	return "w" + hex.EncodeToString(sum[:7])
+}
+
+func (a attachment) externalIDs() map[string]string {
+	return map[string]string{
+		keyIfaceID: a.Pod, keyIfaceVersion: a.UID, keyAttachedMAC: a.MAC.String(),
+		keyContainer: a.Container, keyIfName: a.IfName, keySandbox: a.Sandbox,
+		keyAddresses: words(a.Addresses), keyGateways: words(a.Gateways),
+	}
+}
+
+func attachmentOf(i *vswitch.Interface) (attachment, error) {
+	ids := i.ExternalIDs
+	a := attachment{Pod: ids[keyIfaceID], UID: ids[keyIfaceVersion], Container: ids[keyContainer], IfName: ids[keyIfName], Sandbox: ids[keySandbox]}
+	var err error
+	if a.MAC, err = net.ParseMAC(ids[keyAttachedMAC]); err != nil {
+		return a, fmt.Errorf("interface %s: external_ids:%s: %w", i.Name, keyAttachedMAC, err)
+	}
+	for _, w := range strings.Fields(ids[keyAddresses]) {
+		p, err := netip.ParsePrefix(w)
+		if err != nil {
+			return a, fmt.Errorf("interface %s: external_ids:%s: %w", i.Name, keyAddresses, err)
+		}
+		a.Addresses = append(a.Addresses, p)
+	}
+	for _, w := range strings.Fields(ids[keyGateways]) {
+		g, err := netip.ParseAddr(w)
+		if err != nil {
+			return a, fmt.Errorf("interface %s: external_ids:%s: %w", i.Name, keyGateways, err)
+		}
+		a.Gateways = append(a.Gateways, g)
+	}
+	return a, nil
+}
+
+func words[T fmt.Stringer](values []T) string {
+	var texts []string
+	for _, v := range values {
+		texts = append(texts, v.String())
+	}
+	return strings.Join(texts, " ")
+}
+
+// attachments keeps the rows of pods' interfaces in the Open_vSwitch database.
+type attachments struct{ c *ovsdb.Client }
+
+// list returns the Interface rows of all attachments.
+func (s attachments) list(ctx context.Context) ([]vswitch.Interface, error) {
+	var rows []vswitch.Interface
+	err := s.c.WhereCache(func(i *vswitch.Interface) bool { return i.ExternalIDs[keyContainer] != "" }).List(ctx, &rows)
+	if err != nil && err != client.ErrNotFound {
+		return nil, fmt.Errorf("attachments: %w", err)
+	}
+	return rows, nil
+}
+
+// add makes the port of an attachment. An older one of the same pod goes in the same transaction: two interfaces
+// with one iface-id would both claim the logical port. It returns the interfaces that it replaced.
+func (s attachments) add(session context.Context, a attachment) (replaced []string, err error) {
+	br, err := bridgeRow(session, s.c, bridgeInt)
+	if err != nil {
+		return nil, err
+	}
+	if br == nil {
+		return nil, fmt.Errorf("there is no bridge %s", bridgeInt)
+	}
+	rows, err := s.list(session)
+	if err != nil {
+		return nil, err
+	}
+	t := newTransaction(s.c)
+	for _, r := range rows {
+		if r.ExternalIDs[keyIfaceID] != a.Pod && r.Name != a.host() {
+			continue
+		}
+		port, err := portRow(session, s.c, r.Name)
+		if err != nil {
+			return nil, err
+		}
+		if port != nil {
+			t.detach(br, port)
+			replaced = append(replaced, r.Name)
+		}
+	}
+	t.attach(br, bridgeInt,
+		vswitch.Port{Name: a.host(), OtherConfig: map[string]string{"transient": "true"}},
+		vswitch.Interface{Name: a.host(), ExternalIDs: a.externalIDs()})
+	return replaced, t.commit(session)
+}
+
+// remove removes the ports of interfaces by name; one that has none is no error.
+func (s attachments) remove(session context.Context, names ...string) error {
+	br, err := bridgeRow(session, s.c, bridgeInt)
+	if err != nil || br == nil {
+		return err
+	}
+	t := newTransaction(s.c)
+	for _, name := range names {
+		port, err := portRow(session, s.c, name)
+		if err != nil {
+			return err
+		}
+		if port != nil {
+			t.detach(br, port)
+		}
+	}
+	return t.commit(session)
+}

@@ -1,0 +1,88 @@
+package agent
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/woven-network/woven/go-controller/pkg/ovn/sb"
+)
+
+// hostPort is what the Southbound database says of the node's own port, ovn0.
+type hostPort struct {
+	MAC net.HardwareAddr
+	// Addresses are ovn0's, with the prefix lengths of the node's pod networks.
+	Addresses []netip.Prefix
+	// Subnets are the node's pod networks, IPv4 first.
+	Subnets []netip.Prefix
+}
+
+// podPort is what it says of a pod's port.
+type podPort struct {
+	MAC net.HardwareAddr
+	// Addresses have the prefix lengths of the node's pod networks; Gateways are the routers in them, in the same order.
+	Addresses []netip.Prefix
+	Gateways  []netip.Addr
+}
+
+// routerOf is the logical router's address in a node's pod network: the first.
+func routerOf(subnet netip.Prefix) netip.Addr { return subnet.Masked().Addr().Next() }
+
+// hostPortOf reads the Port_Binding of the node's own port.
+func hostPortOf(b *sb.PortBinding) (hostPort, error) {
+	var h hostPort
+	for _, text := range strings.Fields(b.ExternalIDs[keySubnets]) {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return h, fmt.Errorf("port binding %s: external_ids:%s: %w", b.LogicalPort, keySubnets, err)
+		}
+		h.Subnets = append(h.Subnets, p.Masked())
+	}
+	if len(h.Subnets) == 0 {
+		return h, fmt.Errorf("port binding %s: external_ids:%s is empty", b.LogicalPort, keySubnets)
+	}
+	var err error
+	h.MAC, h.Addresses, err = addressesOf(b, h.Subnets)
+	return h, err
+}
+
+// podPortOf reads the Port_Binding of a pod in the node's pod networks.
+func podPortOf(b *sb.PortBinding, subnets []netip.Prefix) (podPort, error) {
+	var p podPort
+	var err error
+	p.MAC, p.Addresses, err = addressesOf(b, subnets)
+	for _, a := range p.Addresses {
+		p.Gateways = append(p.Gateways, routerOf(a))
+	}
+	return p, err
+}
+
+// addressesOf reads the mac column, "<MAC> <IP> <IP>", and gives each address its network's prefix length.
+func addressesOf(b *sb.PortBinding, subnets []netip.Prefix) (net.HardwareAddr, []netip.Prefix, error) {
+	if len(b.MAC) == 0 {
+		return nil, nil, fmt.Errorf("port binding %s has no address", b.LogicalPort)
+	}
+	fields := strings.Fields(b.MAC[0])
+	if len(fields) < 2 {
+		return nil, nil, fmt.Errorf("port binding %s: %q is not a MAC and IPs", b.LogicalPort, b.MAC[0])
+	}
+	mac, err := net.ParseMAC(fields[0])
+	if err != nil {
+		return nil, nil, fmt.Errorf("port binding %s: %w", b.LogicalPort, err)
+	}
+	var addresses []netip.Prefix
+	for _, text := range fields[1:] {
+		a, err := netip.ParseAddr(text)
+		if err != nil {
+			return nil, nil, fmt.Errorf("port binding %s: %w", b.LogicalPort, err)
+		}
+		i := slices.IndexFunc(subnets, func(s netip.Prefix) bool { return s.Contains(a) })
+		if i < 0 {
+			return nil, nil, fmt.Errorf("port binding %s: %s is in no pod network of this node %v", b.LogicalPort, a, subnets)
+		}
+		addresses = append(addresses, netip.PrefixFrom(a, subnets[i].Bits()))
+	}
+	return mac, addresses, nil
+}

@@ -1,0 +1,183 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/containernetworking/cni/pkg/types"
+	current "github.com/containernetworking/cni/pkg/types/100"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/woven-network/woven/go-controller/pkg/ovn/sb"
+)
+
+// cleanupTimeout is for taking back what a failed ADD made, after its own time is over.
+const cleanupTimeout = 5 * time.Second
+
+// add wires a pod. The pair of interfaces is made while the pod's row travels from the controller to the Southbound
+// database; the pod's end is configured while OVN installs the port's flows. When it returns, the pod's first
+// packet passes.
+func (s *server) add(ctx context.Context, pod attachment, netns *os.File) (*current.Result, error) {
+	ready := s.node.ready.Load()
+	if ready == nil {
+		return nil, tryAgain("the node's network is not ready: %s", s.node.notReady())
+	}
+	session, err := s.session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if done, err := s.already(ctx, pod, netns); done != nil || err != nil {
+		return done, err
+	}
+	result, err := s.wire(ctx, session, pod, netns, ready)
+	if err != nil {
+		s.undo(ctx, pod)
+		return nil, err
+	}
+	return result, nil
+}
+
+// already answers an ADD that is given again, as the specification allows.
+func (s *server) already(ctx context.Context, pod attachment, netns *os.File) (*current.Result, error) {
+	i, err := interfaceRow(ctx, s.local, pod.host())
+	if err != nil || i == nil {
+		return nil, err
+	}
+	have, err := attachmentOf(i)
+	if err != nil || have.Pod != pod.Pod || have.UID != pod.UID || verify(netns, have.IfName, have.podPort) != nil {
+		return nil, nil // It is wired anew.
+	}
+	if err := s.awaitInstalled(ctx, have); err != nil {
+		return nil, err
+	}
+	return s.result(have)
+}
+
+func (s *server) wire(ctx, session context.Context, pod attachment, netns *os.File, ready *ready) (*current.Result, error) {
+	var b *sb.PortBinding
+	var first errgroup.Group
+	first.Go(func() error {
+		defer s.metrics.part("interfaces")()
+		return connect(pod.host(), pod.IfName, netns, ready.MTU, s.userspace)
+	})
+	first.Go(func() (err error) {
+		defer s.metrics.part("port_binding")()
+		b, err = s.awaitBinding(ctx, pod)
+		return err
+	})
+	if err := first.Wait(); err != nil {
+		return nil, err
+	}
+	var err error
+	if pod.podPort, err = podPortOf(b, ready.Subnets); err != nil {
+		return nil, err
+	}
+	replaced, err := s.attachments().add(session, pod)
+	if err != nil {
+		return nil, err
+	}
+	var second errgroup.Group
+	second.Go(func() error {
+		defer s.metrics.part("addresses")()
+		return configure(netns, pod.IfName, pod.podPort, s.userspace)
+	})
+	second.Go(func() error {
+		defer s.metrics.part("flows")()
+		return s.awaitInstalled(ctx, pod)
+	})
+	second.Go(func() error {
+		for _, name := range replaced {
+			if name == pod.host() {
+				continue
+			}
+			if err := disconnect(name); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err := second.Wait(); err != nil {
+		return nil, err
+	}
+	return s.result(pod)
+}
+
+// awaitBinding waits until the Southbound database has this very pod's port; that of an earlier pod with the
+// same name has another UID.
+func (s *server) awaitBinding(ctx context.Context, pod attachment) (*sb.PortBinding, error) {
+	var found *sb.PortBinding
+	other := ""
+	err := s.news.await(ctx, bindingTopic(pod.Pod), func() (bool, error) {
+		b, err := binding(ctx, s.node.south.Load(), pod.Pod)
+		if err != nil || b == nil {
+			return false, err
+		}
+		if other = b.Options[keyIfaceVersion]; other != pod.UID {
+			return false, nil
+		}
+		found = b
+		return true, nil
+	})
+	switch {
+	case err == nil || ctx.Err() == nil:
+		return found, err
+	case other != "":
+		return nil, tryAgain("pod %s: waited for its port with UID %s in the Southbound database, which has an earlier pod's (%s); look at woven-controller and ovn-northd",
+			pod.Pod, pod.UID, other)
+	default:
+		return nil, tryAgain("pod %s: waited for its port in the Southbound database; look at woven-controller and ovn-northd", pod.Pod)
+	}
+}
+
+// awaitInstalled waits until ovn-controller has installed the port's flows.
+func (s *server) awaitInstalled(ctx context.Context, pod attachment) error {
+	err := s.news.await(ctx, interfaceTopic(pod.host()), func() (bool, error) {
+		i, err := interfaceRow(ctx, s.local, pod.host())
+		if err != nil {
+			return false, err
+		}
+		if _, err := ofport(i); err != nil {
+			return false, err
+		}
+		return installed(i), nil
+	})
+	if err != nil && ctx.Err() != nil {
+		return tryAgain("pod %s: waited for ovn-controller to install the flows of %s; look at the pods woven-ovn-controller and woven-ovs of this node", pod.Pod, pod.host())
+	}
+	return err
+}
+
+// undo takes back what an ADD made that failed. What cannot be taken back now is found by the runtime's DEL.
+func (s *server) undo(ctx context.Context, pod attachment) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	defer cancel()
+	if err := s.del(ctx, pod); err != nil {
+		s.log.Error(err, "taking back a failed ADD", "pod", pod.Pod, "container", pod.Container)
+	}
+}
+
+func (s *server) attachments() attachments { return attachments{s.local} }
+
+// result is the answer to ADD (CNI specification 1.1, "ADD Success").
+func (s *server) result(a attachment) (*current.Result, error) {
+	r := &current.Result{
+		CNIVersion: current.ImplementedSpecVersion,
+		Interfaces: []*current.Interface{{Name: a.host()}, {Name: a.IfName, Mac: a.MAC.String(), Sandbox: a.Sandbox}},
+	}
+	if link, err := linkByName(a.host()); err != nil {
+		return nil, err
+	} else if link == nil {
+		return nil, fmt.Errorf("interface %s has vanished", a.host())
+	} else {
+		r.Interfaces[0].Mac, r.Interfaces[0].Mtu = link.Attrs().HardwareAddr.String(), link.Attrs().MTU
+		r.Interfaces[1].Mtu = link.Attrs().MTU
+	}
+	inPod := 1
+	for i, p := range a.Addresses {
+		r.IPs = append(r.IPs, &current.IPConfig{Interface: &inPod, Address: *ipNet(p), Gateway: ip(a.Gateways[i])})
+		r.Routes = append(r.Routes, &types.Route{Dst: *ipNet(everything(p.Addr())), GW: ip(a.Gateways[i])})
+	}
+	return r, nil
+}

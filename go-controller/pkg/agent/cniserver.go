@@ -1,0 +1,183 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/containernetworking/cni/pkg/types"
+	current "github.com/containernetworking/cni/pkg/types/100"
+	"github.com/go-logr/logr"
+
+	"github.com/woven-network/woven/go-controller/pkg/cni"
+	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
+)
+
+// commandTimeout is the agent's limit for one CNI command. It is shorter than the runtime's (two minutes), so that the
+// pod's event says what was waited for.
+const commandTimeout = 45 * time.Second
+
+// server answers the CNI shim.
+type server struct {
+	log       logr.Logger
+	local     *ovsdb.Client
+	news      *news
+	node      *node
+	metrics   *metrics
+	userspace bool
+	locks     locks
+}
+
+// handle answers one command and logs its outcome.
+func (s *server) handle(ctx context.Context, request cni.Request, netns *os.File) cni.Response {
+	start := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+	defer cancel()
+	log := s.log.WithValues("command", request.Command, "container", request.ContainerID)
+	pod, err := podOf(request)
+	if pod.Pod != "" {
+		log = log.WithValues("pod", pod.Pod)
+	}
+	var result *current.Result
+	if err == nil {
+		result, err = s.command(ctx, request, pod, netns)
+	}
+	took := time.Since(start)
+	s.metrics.command(request.Command, err, took)
+	switch {
+	case err == nil && request.Command == cni.Status:
+		log.V(1).Info("done")
+	case err == nil:
+		log.Info("done", "took", took.String())
+	case request.Command == cni.Status:
+		log.V(1).Info("not ready", "reason", err.Error())
+	default:
+		log.Error(err, "failed", "took", took.String())
+	}
+	return respond(result, err)
+}
+
+func respond(result *current.Result, err error) cni.Response {
+	if err != nil {
+		var coded *types.Error
+		if !errors.As(err, &coded) {
+			coded = types.NewError(types.ErrInternal, err.Error(), "")
+		}
+		return cni.Response{Error: coded}
+	}
+	if result == nil {
+		return cni.Response{}
+	}
+	text, err := json.Marshal(result)
+	if err != nil {
+		return cni.Response{Error: types.NewError(types.ErrInternal, err.Error(), "")}
+	}
+	return cni.Response{Result: text}
+}
+
+func (s *server) command(ctx context.Context, request cni.Request, pod attachment, netns *os.File) (*current.Result, error) {
+	switch request.Command {
+	case cni.Add:
+		if netns == nil {
+			return nil, types.NewError(types.ErrInvalidNetNS, "the network namespace "+request.Netns+" does not exist", "")
+		}
+		defer s.locks.lock(pod.Container)()
+		return s.add(ctx, pod, netns)
+	case cni.Del:
+		defer s.locks.lock(pod.Container)()
+		return nil, s.del(ctx, pod)
+	case cni.Check:
+		defer s.locks.lock(pod.Container)()
+		return nil, s.check(ctx, pod, netns)
+	case cni.GC:
+		return nil, s.gc(ctx, request.Config)
+	case cni.Status:
+		if reason := s.node.notReady(); reason != "" {
+			return nil, types.NewError(types.ErrPluginNotAvailable, "the node's network is not ready", reason)
+		}
+		return nil, nil
+	}
+	return nil, types.NewError(types.ErrInvalidEnvironmentVariables, fmt.Sprintf("command %q is not known", request.Command), "")
+}
+
+// podOf reads which pod and sandbox a request is about. DEL, CHECK and GC need no pod.
+func podOf(request cni.Request) (attachment, error) {
+	a := attachment{Container: request.ContainerID, IfName: request.IfName, Sandbox: request.Netns}
+	var args cni.PodArgs
+	args.IgnoreUnknown = true
+	if err := types.LoadArgs(request.Args, &args); err != nil {
+		return a, types.NewError(types.ErrInvalidEnvironmentVariables, "CNI_ARGS cannot be read", err.Error())
+	}
+	if args.K8S_POD_NAME != "" {
+		a.Pod = string(args.K8S_POD_NAMESPACE + "/" + args.K8S_POD_NAME)
+		a.UID = string(args.K8S_POD_UID)
+	}
+	if request.Command == cni.Add && (a.Pod == "" || a.UID == "") {
+		return a, types.NewError(types.ErrInvalidEnvironmentVariables, "CNI_ARGS has no K8S_POD_NAMESPACE, K8S_POD_NAME and K8S_POD_UID",
+			"the container runtime must give them; containerd since 1.4 and CRI-O do")
+	}
+	return a, nil
+}
+
+// tryAgain is the specification's code for what passes by itself; the kubelet calls again.
+func tryAgain(format string, args ...any) error {
+	return types.NewError(types.ErrTryAgainLater, fmt.Sprintf(format, args...), "")
+}
+
+// session is a connection to the Open_vSwitch database whose cache is complete: what is not there does not exist.
+func (s *server) session(ctx context.Context) (context.Context, error) {
+	session, err := s.local.Session(ctx)
+	if err != nil {
+		return nil, tryAgain("the Open_vSwitch database does not answer; look at the pod woven-ovs of this node")
+	}
+	return session, nil
+}
+
+// locks lets one command at a time work on a sandbox.
+type locks struct {
+	mu sync.Mutex
+	// held maps a container ID to its lock, as long as somebody has it or waits for it.
+	held map[string]*heldLock
+}
+
+type heldLock struct {
+	sync.Mutex
+	users int
+}
+
+// lock waits for a sandbox's lock and returns what releases it.
+func (l *locks) lock(container string) (unlock func()) {
+	h := l.use(container)
+	h.Lock()
+	return func() {
+		h.Unlock()
+		l.leave(container, h)
+	}
+}
+
+func (l *locks) use(container string) *heldLock {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.held == nil {
+		l.held = map[string]*heldLock{}
+	}
+	h := l.held[container]
+	if h == nil {
+		h = &heldLock{}
+		l.held[container] = h
+	}
+	h.users++
+	return h
+}
+
+func (l *locks) leave(container string, h *heldLock) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if h.users--; h.users == 0 {
+		delete(l.held, container)
+	}
+}

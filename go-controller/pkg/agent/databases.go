@@ -1,0 +1,110 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/go-logr/logr"
+	"github.com/ovn-kubernetes/libovsdb/cache"
+	"github.com/ovn-kubernetes/libovsdb/client"
+	"github.com/ovn-kubernetes/libovsdb/model"
+	libovsdb "github.com/ovn-kubernetes/libovsdb/ovsdb"
+
+	"github.com/woven-network/woven/go-controller/pkg/config"
+	"github.com/woven-network/woven/go-controller/pkg/ovn/sb"
+	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
+	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
+)
+
+// dialLocal connects to the node's Open_vSwitch database and watches the few columns that the agent uses; its
+// statistics columns change every few seconds and would be most of the traffic.
+func dialLocal(ctx context.Context, remote string, log logr.Logger) (*ovsdb.Client, error) {
+	target, err := ovsdb.Vswitch(remote)
+	if err != nil {
+		return nil, err
+	}
+	var (
+		o vswitch.OpenvSwitch
+		b vswitch.Bridge
+		p vswitch.Port
+		i vswitch.Interface
+	)
+	return ovsdb.Dial(ctx, target, log,
+		client.WithTable(&o, &o.Bridges, &o.ExternalIDs),
+		client.WithTable(&b, &b.Name, &b.Ports, &b.DatapathType, &b.FailMode, &b.ExternalIDs, &b.OtherConfig),
+		client.WithTable(&p, &p.Name, &p.Interfaces, &p.ExternalIDs, &p.OtherConfig),
+		client.WithTable(&i, &i.Name, &i.Type, &i.Ofport, &i.Error, &i.MAC, &i.MTURequest, &i.Options, &i.ExternalIDs),
+	)
+}
+
+// dialSouthbound connects to the Southbound database and watches the ports that the controller wants on this node.
+// The condition is on the option and not on the column requested_chassis, whose UUID changes when ovn-controller
+// registers the chassis anew.
+func dialSouthbound(ctx context.Context, c config.OVN, node string, log logr.Logger) (*ovsdb.Client, error) {
+	target, err := ovsdb.Southbound(c)
+	if err != nil {
+		return nil, err
+	}
+	var p sb.PortBinding
+	here := model.Condition{Field: &p.Options, Function: libovsdb.ConditionIncludes, Value: map[string]string{"requested-chassis": node}}
+	return ovsdb.Dial(ctx, target, log,
+		client.WithConditionalTable(&p, []model.Condition{here}, &p.LogicalPort, &p.MAC, &p.Options, &p.ExternalIDs))
+}
+
+// listenLocal tells waiting CNI commands, and the node's loop by wake, of changed rows.
+func listenLocal(local *ovsdb.Client, news *news, wake func()) {
+	local.Cache().AddEventHandler(rowHandler(func(_ string, m model.Model) {
+		switch r := m.(type) {
+		case *vswitch.Interface:
+			news.tell(interfaceTopic(r.Name))
+			if r.ExternalIDs[keyContainer] == "" {
+				wake()
+			}
+		case *vswitch.Port:
+			if r.ExternalIDs[keyContainer] == "" {
+				wake()
+			}
+		case *vswitch.Bridge:
+			// Each pod changes br-int's ports; only what is ours to set matters there.
+			if r.Name != bridgeInt {
+				wake()
+			}
+		default:
+			wake()
+		}
+	}))
+}
+
+// listenSouthbound does the same for Port_Bindings.
+func listenSouthbound(south *ovsdb.Client, news *news, wake func()) {
+	south.Cache().AddEventHandler(rowHandler(func(_ string, m model.Model) {
+		if r, ok := m.(*sb.PortBinding); ok {
+			news.tell(bindingTopic(r.LogicalPort))
+			if r.ExternalIDs[keySubnets] != "" {
+				wake()
+			}
+		}
+	}))
+}
+
+// rowHandler calls changed for every event with the row as it is, or as it was.
+func rowHandler(changed func(table string, m model.Model)) cache.EventHandler {
+	return &cache.EventHandlerFuncs{
+		AddFunc:    changed,
+		UpdateFunc: func(table string, _, m model.Model) { changed(table, m) },
+		DeleteFunc: changed,
+	}
+}
+
+// binding returns the Port_Binding of a logical port, or nil.
+func binding(ctx context.Context, south *ovsdb.Client, logicalPort string) (*sb.PortBinding, error) {
+	b := &sb.PortBinding{LogicalPort: logicalPort}
+	found, err := get(ctx, south, b)
+	if err != nil {
+		return nil, fmt.Errorf("port binding %s: %w", logicalPort, err)
+	}
+	if !found {
+		return nil, nil
+	}
+	return b, nil
+}

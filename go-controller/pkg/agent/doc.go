@@ -1,0 +1,76 @@
+// Package agent is what Woven runs on every node. It gives the node's NIC to the bridge br-ex without losing an
+// address or a connection, programs br-ex's few flows, sets up the node's own port ovn0 with its routes, and answers the
+// CNI shim: it wires pods to OVS ports.
+//
+// It knows no Kubernetes. It reads the configuration, the local Open_vSwitch database and, from the Southbound
+// database, the Port_Binding rows of its own node. docs/pipeline-node.md describes every flow, route, rule and
+// setting, and why it is there.
+//
+// Two parts work side by side. The node's loop (node.go) is level-triggered: any event of netlink, OVSDB or OpenFlow
+// wakes it, it compares what is with what should be, and changes the difference; the order in which a reboot or a
+// restart of Open vSwitch brings things back does not matter. The CNI server (cniserver.go) runs each command on
+// its own goroutine and waits on events, never on time.
+package agent
+
+// The names that this package gives to things outside of it.
+const (
+	// bridgeInt is OVN's integration bridge (ovn-controller(8)).
+	bridgeInt = "br-int"
+	// bridgeEx is the bridge that has the node's NIC, and as its local port the node's addresses.
+	bridgeEx = "br-ex"
+	// hostInterface is the internal port by which the node itself is on its pod network.
+	hostInterface = "ovn0"
+	// physicalNetwork is the name that localnet ports have in options:network_name.
+	physicalNetwork = "physnet"
+)
+
+// Keys of external_ids that are ours.
+const (
+	prefix = "woven.network/"
+	// keyUplink, in the Bridge row of br-ex: what was taken from the NIC (type memory).
+	keyUplink = prefix + "uplink"
+	// keySubnets, in the Port_Binding of the node's own port: the node's pod networks.
+	keySubnets = prefix + "subnets"
+	// The others are in the Interface row of a pod and hold all state of its CNI attachment.
+	keyContainer = prefix + "container"
+	keyIfName    = prefix + "ifname"
+	keySandbox   = prefix + "sandbox"
+	keyAddresses = prefix + "addresses"
+	keyGateways  = prefix + "gateways"
+)
+
+// Keys of external_ids that OVN reads or writes, see ovn-controller(8) and Open vSwitch's IntegrationGuide.
+const (
+	keyIfaceID      = "iface-id"
+	keyIfaceVersion = "iface-id-ver"
+	keyAttachedMAC  = "attached-mac"
+	keyInstalled    = "ovn-installed"
+)
+
+// Conntrack zones of br-ex. ovn-controller is told to keep to those below (external_ids:ct-zone-range), because
+// zones are shared by all bridges of a datapath.
+const (
+	zoneWorld = 64000 // zone A: who owns a connection with the world, OVN or the host
+	zoneAlias = 64001 // zone B: the host reached by its alias
+	ovnZones  = "1-63999"
+)
+
+// Values of ct_mark in zoneWorld.
+const (
+	markOVN  = 1
+	markHost = 2
+)
+
+// routeProtocol marks our routes and rules in the kernel (rtnetlink's rtm_protocol), so that they are told from
+// those of others. It is "W" and nobody's in /etc/iproute2/rt_protos.
+const routeProtocol = 87
+
+// nodePortTable is the routing table for the node's connections to its own node ports.
+const nodePortTable = 8787
+
+// genevePort is the UDP port of Geneve (RFC 8926).
+const genevePort = 6081
+
+// geneveOverhead is what Geneve takes from the underlay's MTU: 20 (IPv4) or 40 (IPv6) + 8 (UDP) + 8 (Geneve) +
+// 8 (OVN's option) + 14 (the inner Ethernet header), rounded up for options to come.
+const geneveOverhead = 100

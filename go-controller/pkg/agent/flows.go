@@ -1,0 +1,244 @@
+package agent
+
+import (
+	"fmt"
+	"hash/fnv"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/digitalocean/go-openvswitch/ovs"
+
+	"github.com/woven-network/woven/go-controller/pkg/config"
+)
+
+// Tables of br-ex.
+const (
+	tableStart    = 0 // by port
+	tableFromNIC  = 1 // after conntrack: does the packet belong to OVN or to the host?
+	tableToHost   = 2 // after the alias became the node's address
+	tableToRouter = 3 // after the node's address became the alias again
+)
+
+// bridge is everything that br-ex's flows depend on.
+type bridge struct {
+	// NIC and OVN are OpenFlow port numbers: the node's NIC, and the patch port that ovn-controller makes. Zero: there
+	// is no such port (yet). Numbers and not names, because ovs-ofctl knows no name longer than 15 characters.
+	NIC, OVN int
+	// MAC is br-ex's.
+	MAC net.HardwareAddr
+	// NodeIPs are the node's addresses, at most one of each family.
+	NodeIPs []netip.Addr
+	// Alias are the networks of config.AliasCIDRs.
+	Alias    []netip.Prefix
+	NodePort config.PortRange
+}
+
+// family is how one IP version is written in flows.
+type family struct {
+	ip, tcp, udp, sctp ovs.Protocol
+	is4                bool
+}
+
+var families = []family{
+	{ip: ovs.ProtocolIPv4, tcp: ovs.ProtocolTCPv4, udp: ovs.ProtocolUDPv4, sctp: "sctp", is4: true},
+	{ip: ovs.ProtocolIPv6, tcp: ovs.ProtocolTCPv6, udp: ovs.ProtocolUDPv6, sctp: "sctp6"},
+}
+
+func (f family) to(a netip.Addr) ovs.Match {
+	if f.is4 {
+		return ovs.NetworkDestination(a.String())
+	}
+	return ovs.IPv6Destination(a.String())
+}
+
+func (f family) pick(addresses []netip.Addr) (netip.Addr, bool) {
+	for _, a := range addresses {
+		if a.Is4() == f.is4 {
+			return a, true
+		}
+	}
+	return netip.Addr{}, false
+}
+
+// flows returns br-ex's flows, sorted, each with the same cookie: the hash of them all. A bridge whose flows all
+// have that cookie, and as many of them, needs no change. Without a port the flows that need it are left out.
+func (b bridge) flows() ([]*ovs.Flow, error) {
+	flows := b.neighbours()
+	for _, f := range families {
+		flows = append(flows, b.tunnel(f)...)
+		flows = append(flows, b.world(f)...)
+		flows = append(flows, b.alias(f)...)
+		nodePorts, err := b.nodePorts(f)
+		if err != nil {
+			return nil, err
+		}
+		flows = append(flows, nodePorts...)
+	}
+	if b.NIC != 0 {
+		flows = append(flows,
+			&ovs.Flow{Priority: 10, InPort: b.NIC, Actions: []ovs.Action{ovs.Local()}},
+			&ovs.Flow{Priority: 10, InPort: ovs.PortLOCAL, Actions: []ovs.Action{ovs.Output(b.NIC)}})
+	}
+	flows = append(flows, &ovs.Flow{Table: tableFromNIC, Actions: []ovs.Action{ovs.Local()}})
+	return sign(flows)
+}
+
+// tunnel: Geneve passes between NIC and host unseen by conntrack; each packet of the overlay would otherwise pay
+// for it twice.
+func (b bridge) tunnel(f family) []*ovs.Flow {
+	if b.NIC == 0 {
+		return nil
+	}
+	geneve := []ovs.Match{ovs.TransportDestinationPort(genevePort)}
+	return []*ovs.Flow{
+		{Priority: 300, InPort: b.NIC, Protocol: f.udp, Matches: geneve, Actions: []ovs.Action{ovs.Local()}},
+		{Priority: 300, InPort: ovs.PortLOCAL, Protocol: f.udp, Matches: geneve, Actions: []ovs.Action{ovs.Output(b.NIC)}},
+	}
+}
+
+// neighbours: ARP and neighbour discovery (RFC 4861). Both the host and the gateway router have the node's
+// address and br-ex's MAC, so both hear questions and answers, and both may answer: they say the same. Router
+// advertisements, solicitations and redirects are for the host alone. Above conntrack's priority, which ND, being
+// IPv6, would else enter.
+func (b bridge) neighbours() []*ovs.Flow {
+	if b.NIC == 0 {
+		return nil
+	}
+	const (
+		routerSolicitation, routerAdvertisement       = 133, 134
+		neighbourSolicitation, neighbourAdvertisement = 135, 136
+		redirect                                      = 137
+	)
+	var flows []*ovs.Flow
+	between := func(protocol ovs.Protocol, shared bool, matches ...ovs.Match) {
+		toHost := []ovs.Action{ovs.Local()}
+		if shared && b.OVN != 0 {
+			toHost = append(toHost, ovs.Output(b.OVN))
+			flows = append(flows, &ovs.Flow{Priority: 250, InPort: b.OVN, Protocol: protocol, Matches: matches, Actions: []ovs.Action{ovs.Output(b.NIC)}})
+		}
+		flows = append(flows,
+			&ovs.Flow{Priority: 250, InPort: b.NIC, Protocol: protocol, Matches: matches, Actions: toHost},
+			&ovs.Flow{Priority: 250, InPort: ovs.PortLOCAL, Protocol: protocol, Matches: matches, Actions: []ovs.Action{ovs.Output(b.NIC)}})
+	}
+	between(ovs.ProtocolARP, true)
+	for _, t := range []uint8{neighbourSolicitation, neighbourAdvertisement} {
+		between(ovs.ProtocolICMPv6, true, ovs.ICMP6Type(t))
+	}
+	for _, t := range []uint8{routerSolicitation, routerAdvertisement, redirect} {
+		between(ovs.ProtocolICMPv6, false, ovs.ICMP6Type(t))
+	}
+	return flows
+}
+
+// world: a connection with the outside is marked by who began or answered it, and its packets from the NIC go
+// there. What has no mark is for the host, unless it is for a node port.
+func (b bridge) world(f family) []*ovs.Flow {
+	if b.NIC == 0 {
+		return nil
+	}
+	mark := func(mark int) ovs.Action {
+		return ovs.ConnectionTracking(fmt.Sprintf("commit,zone=%d,exec(set_field:%#x->ct_mark)", zoneWorld, mark))
+	}
+	flows := []*ovs.Flow{
+		{Priority: 100, InPort: b.NIC, Protocol: f.ip, Actions: []ovs.Action{ovs.ConnectionTracking(fmt.Sprintf("table=%d,zone=%d", tableFromNIC, zoneWorld))}},
+		{Priority: 100, InPort: ovs.PortLOCAL, Protocol: f.ip, Actions: []ovs.Action{mark(markHost), ovs.Output(b.NIC)}},
+	}
+	if b.OVN == 0 {
+		return flows
+	}
+	flows = append(flows, &ovs.Flow{Priority: 100, InPort: b.OVN, Protocol: f.ip, Actions: []ovs.Action{mark(markOVN), ovs.Output(b.NIC)}})
+	for _, state := range []ovs.CTState{ovs.CTStateEstablished, ovs.CTStateRelated} {
+		flows = append(flows, &ovs.Flow{
+			Table: tableFromNIC, Priority: 100, Protocol: f.ip,
+			Matches: []ovs.Match{tracked(state), ovs.ConnectionTrackingMark(markOVN, 0)},
+			Actions: []ovs.Action{ovs.Output(b.OVN)},
+		})
+	}
+	return flows
+}
+
+// alias: the gateway router owns the node's address, so it reaches the host behind it under a second one, the
+// alias, and shows itself to the host under a third. Conntrack's NAT turns the alias into the node's address and
+// back.
+func (b bridge) alias(f family) []*ovs.Flow {
+	node, ok := f.pick(b.NodeIPs)
+	if b.OVN == 0 || !ok {
+		return nil
+	}
+	var flows []*ovs.Flow
+	for _, network := range b.Alias {
+		if network.Addr().Is4() != f.is4 {
+			continue
+		}
+		a := aliasesOf(network)
+		flows = append(flows,
+			&ovs.Flow{Priority: 200, InPort: b.OVN, Protocol: f.ip, Matches: []ovs.Match{f.to(a.Host)}, Actions: []ovs.Action{
+				ovs.ConnectionTracking(fmt.Sprintf("commit,table=%d,zone=%d,nat(dst=%s)", tableToHost, zoneAlias, node))}},
+			&ovs.Flow{Priority: 200, InPort: ovs.PortLOCAL, Protocol: f.ip, Matches: []ovs.Match{f.to(a.Router)}, Actions: []ovs.Action{
+				ovs.ConnectionTracking(fmt.Sprintf("table=%d,zone=%d,nat", tableToRouter, zoneAlias))}},
+			// The router sent the packet to the alias's dummy MAC; the host takes only what is for its own.
+			&ovs.Flow{Table: tableToHost, Priority: 100, Protocol: f.ip, Actions: []ovs.Action{ovs.ModDataLinkDestination(b.MAC), ovs.Local()}},
+			&ovs.Flow{Table: tableToRouter, Priority: 100, Protocol: f.ip, Actions: []ovs.Action{ovs.Output(b.OVN)}},
+		)
+	}
+	return flows
+}
+
+// nodePorts: new connections to the node port range go to the gateway router: one masked match for each
+// power-of-two block of the range, however many Services there are.
+func (b bridge) nodePorts(f family) ([]*ovs.Flow, error) {
+	node, ok := f.pick(b.NodeIPs)
+	if b.OVN == 0 || !ok {
+		return nil, nil
+	}
+	blocks, err := ovs.TransportDestinationPortRange(b.NodePort.First, b.NodePort.Last).MaskedPorts()
+	if err != nil {
+		return nil, fmt.Errorf("node port range: %w", err)
+	}
+	var flows []*ovs.Flow
+	for _, protocol := range []ovs.Protocol{f.tcp, f.udp, f.sctp} {
+		for _, block := range blocks {
+			flows = append(flows, &ovs.Flow{
+				Table: tableFromNIC, Priority: 50, Protocol: protocol,
+				Matches: []ovs.Match{tracked(ovs.CTStateNew), f.to(node), block},
+				Actions: []ovs.Action{ovs.Output(b.OVN)},
+			})
+		}
+	}
+	return flows, nil
+}
+
+func tracked(state ovs.CTState) ovs.Match {
+	return ovs.ConnectionTrackingState(ovs.SetState(state), ovs.SetState(ovs.CTStateTracked))
+}
+
+// sign sorts flows and gives each the hash of all as cookie.
+func sign(flows []*ovs.Flow) ([]*ovs.Flow, error) {
+	texts := make(map[*ovs.Flow]string, len(flows))
+	for _, f := range flows {
+		text, err := f.MarshalText()
+		if err != nil {
+			return nil, fmt.Errorf("flow: %w", err)
+		}
+		texts[f] = string(text)
+	}
+	slices.SortFunc(flows, func(a, b *ovs.Flow) int {
+		if a.Table != b.Table {
+			return a.Table - b.Table
+		}
+		if a.Priority != b.Priority {
+			return b.Priority - a.Priority
+		}
+		return strings.Compare(texts[a], texts[b])
+	})
+	h := fnv.New64a()
+	for _, f := range flows {
+		fmt.Fprintln(h, texts[f])
+	}
+	for _, f := range flows {
+		f.Cookie = h.Sum64()
+	}
+	return flows, nil
+}

@@ -1,0 +1,185 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/woven-network/woven/go-controller/pkg/config"
+)
+
+// Priorities of routing rules (ip-rule(8)).
+const (
+	// nodePortRule stands before the kernel's local table.
+	nodePortRule = 50
+	// localRule is where the local table moves to from 0, the first priority of all.
+	localRule = 100
+)
+
+// hostPlan is what the host needs to reach pods, Services and itself through Services.
+type hostPlan struct {
+	// Addresses are ovn0's.
+	Addresses []netip.Prefix
+	Routes    []hostRoute
+	Rules     []hostRule
+	// Neighbours are permanent ones on br-ex: the gateway router's aliases. It has br-ex's MAC.
+	Neighbours []netip.Addr
+	// Aliases are br-ex's own addresses in the alias networks.
+	Aliases []netip.Prefix
+}
+
+// hostRoute is a route over ovn0.
+type hostRoute struct {
+	dst netip.Prefix
+	via netip.Addr
+	// table is a routing table; 254 is the main one.
+	table int
+}
+
+// hostRule sends the node's own connections to one of its addresses and a range of ports to a table.
+type hostRule struct {
+	to       netip.Addr
+	protocol int
+	ports    config.PortRange
+}
+
+// planHost is pure: what the node's port and the configuration make of the host.
+func planHost(h hostPort, ips []netip.Addr, c *config.Parsed) hostPlan {
+	p := hostPlan{Addresses: h.Addresses}
+	for _, subnet := range h.Subnets {
+		is4, router := subnet.Addr().Is4(), routerOf(subnet)
+		for _, n := range slices.Concat(c.Cluster, c.Service) {
+			if n.Addr().Is4() == is4 {
+				p.Routes = append(p.Routes, hostRoute{dst: n, via: router, table: mainTable})
+			}
+		}
+		for _, a := range ips {
+			if a.Is4() != is4 {
+				continue
+			}
+			p.Routes = append(p.Routes, hostRoute{dst: everything(a), via: router, table: nodePortTable})
+			for _, protocol := range []int{unix.IPPROTO_TCP, unix.IPPROTO_UDP, unix.IPPROTO_SCTP} {
+				p.Rules = append(p.Rules, hostRule{to: a, protocol: protocol, ports: c.NodePort})
+			}
+		}
+	}
+	for _, network := range c.Alias {
+		if !slices.ContainsFunc(ips, func(a netip.Addr) bool { return a.Is4() == network.Addr().Is4() }) {
+			continue
+		}
+		a := aliasesOf(network)
+		p.Neighbours = append(p.Neighbours, a.Router)
+		p.Aliases = append(p.Aliases, a.Own)
+	}
+	return p
+}
+
+// apply makes the host as planned. ovn0 and br-ex exist and have their MACs.
+func (p hostPlan) apply(host, ex netlink.Link) error {
+	if err := relaxReversePath(); err != nil {
+		return err
+	}
+	if err := apply(hostSettings()); err != nil {
+		return err
+	}
+	if err := p.setAddresses(host); err != nil {
+		return err
+	}
+	if host.Attrs().Flags&unix.IFF_UP == 0 {
+		if err := netlink.LinkSetUp(host); err != nil {
+			return fmt.Errorf("set %s up: %w", hostInterface, err)
+		}
+	}
+	if err := p.setRoutes(host); err != nil {
+		return err
+	}
+	if err := p.setAliases(ex); err != nil {
+		return err
+	}
+	return setRules(p.Rules)
+}
+
+func (p hostPlan) setAddresses(host netlink.Link) error {
+	have, err := readState(host, nil)
+	if err != nil {
+		return err
+	}
+	var want, stale netState
+	for _, a := range p.Addresses {
+		want.Addresses = append(want.Addresses, address{Prefix: a})
+	}
+	for _, a := range have.Addresses {
+		if !slices.Contains(p.Addresses, a.Prefix) {
+			stale.Addresses = append(stale.Addresses, a)
+		}
+	}
+	if err := dropState(host, stale); err != nil {
+		return err
+	}
+	return addState(host, want, have)
+}
+
+func (r hostRoute) netlink(host netlink.Link) *netlink.Route {
+	return &netlink.Route{LinkIndex: host.Attrs().Index, Dst: ipNet(r.dst), Gw: ip(r.via), Table: r.table, Protocol: routeProtocol}
+}
+
+// setRoutes adds the planned routes and removes others of ours.
+func (p hostPlan) setRoutes(host netlink.Link) error {
+	for _, f := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
+		have, err := dumpRoutes(f)
+		if err != nil {
+			return err
+		}
+		var ours []hostRoute
+		for _, r := range have {
+			if r.Protocol != routeProtocol {
+				continue
+			}
+			got, _ := routeOf(r, f)
+			h := hostRoute{dst: got.Dst, via: got.Gateway, table: got.Table}
+			if r.LinkIndex == host.Attrs().Index && slices.Contains(p.Routes, h) {
+				ours = append(ours, h)
+				continue
+			}
+			if err := netlink.RouteDel(&r); err != nil && !errors.Is(err, unix.ESRCH) {
+				return fmt.Errorf("remove route %s: %w", got.Dst, err)
+			}
+		}
+		for _, r := range p.Routes {
+			if r.dst.Addr().Is4() != (f == netlink.FAMILY_V4) || slices.Contains(ours, r) {
+				continue
+			}
+			if err := netlink.RouteReplace(r.netlink(host)); err != nil {
+				return fmt.Errorf("route %s via %s: %w", r.dst, r.via, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (p hostPlan) setAliases(ex netlink.Link) error {
+	addrs, err := netlink.AddrList(ex, netlink.FAMILY_ALL)
+	if err != nil {
+		return fmt.Errorf("addresses of %s: %w", bridgeEx, err)
+	}
+	for _, own := range p.Aliases {
+		there := slices.ContainsFunc(addrs, func(a netlink.Addr) bool { return addrOf(a.IP) == own.Addr() })
+		if there {
+			continue
+		}
+		if err := addAliasAddress(ex, own); err != nil {
+			return err
+		}
+	}
+	for _, a := range p.Neighbours {
+		n := &netlink.Neigh{LinkIndex: ex.Attrs().Index, IP: ip(a), HardwareAddr: ex.Attrs().HardwareAddr, State: unix.NUD_PERMANENT}
+		if err := netlink.NeighSet(n); err != nil {
+			return fmt.Errorf("neighbour %s on %s: %w", a, bridgeEx, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,69 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/vishvananda/netlink"
+)
+
+// watchKernel calls wake when the kernel's interfaces, addresses, routes or rules change by more than a pod's coming or
+// going. It returns when ctx ends, or with an error when the kernel drops
+// events: then whoever calls must look at everything again.
+func watchKernel(ctx context.Context, wake func()) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	lost := make(chan error, 1)
+	failed := func(err error) {
+		select {
+		case lost <- err:
+		default:
+		}
+	}
+	links := make(chan netlink.LinkUpdate, 64)
+	addrs := make(chan netlink.AddrUpdate, 64)
+	routes := make(chan netlink.RouteUpdate, 64)
+	if err := netlink.LinkSubscribeWithOptions(links, ctx.Done(), netlink.LinkSubscribeOptions{ErrorCallback: failed}); err != nil {
+		return fmt.Errorf("watch interfaces: %w", err)
+	}
+	if err := netlink.AddrSubscribeWithOptions(addrs, ctx.Done(), netlink.AddrSubscribeOptions{ErrorCallback: failed}); err != nil {
+		return fmt.Errorf("watch addresses: %w", err)
+	}
+	if err := netlink.RouteSubscribeWithOptions(routes, ctx.Done(), netlink.RouteSubscribeOptions{ErrorCallback: failed}); err != nil {
+		return fmt.Errorf("watch routes: %w", err)
+	}
+	wake()
+	// All three channels are drained until they close, or their senders would hang for ever.
+	defer func() {
+		cancel()
+		go drain(links)
+		go drain(addrs)
+		go drain(routes)
+	}()
+	for {
+		select {
+		case _, ok := <-links:
+			if !ok {
+				return nil
+			}
+		case _, ok := <-addrs:
+			if !ok {
+				return nil
+			}
+		case _, ok := <-routes:
+			if !ok {
+				return nil
+			}
+		case err := <-lost:
+			return fmt.Errorf("kernel events: %w", err)
+		case <-ctx.Done():
+			return nil
+		}
+		wake()
+	}
+}
+
+func drain[T any](c <-chan T) {
+	for range c {
+	}
+}

@@ -1,0 +1,106 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"unsafe"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// quietName marks our classifier among those of others.
+const quietName = "woven-quiet"
+
+// quiet makes the kernel's own network stack deaf on an interface whose packets the userspace datapath reads. Open
+// vSwitch reads copies (packet(7)); the originals go up the kernel's stack, which would answer them as well: ARP for
+// any address of the node, and TCP resets for what only OVN knows. A classifier of two instructions on the ingress
+// hook drops every packet; the copies are taken before that hook (net/core/dev.c, __netif_receive_skb_core), so
+// OVS, DHCP clients and tcpdump still see everything. It is no packet filter of netfilter's: no rule, table or
+// chain appears.
+//
+// Not by settings: arp_ignore and disable_ipv6 silence neighbours but not TCP, and the NIC has br-ex's MAC, so
+// that its packets count as the host's own.
+func quiet(link netlink.Link) error {
+	index := link.Attrs().Index
+	there, err := isQuiet(link)
+	if err != nil || there {
+		return err
+	}
+	qdisc := &netlink.Clsact{QdiscAttrs: netlink.QdiscAttrs{
+		LinkIndex: index, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT,
+	}}
+	if err := netlink.QdiscAdd(qdisc); err != nil && !errors.Is(err, unix.EEXIST) {
+		return fmt.Errorf("clsact on %s: %w; the kernel needs CONFIG_NET_SCH_INGRESS", link.Attrs().Name, err)
+	}
+	program, err := loadDrop()
+	if err != nil {
+		return err
+	}
+	defer program.Close()
+	filter := &netlink.BpfFilter{
+		FilterAttrs: netlink.FilterAttrs{LinkIndex: index, Parent: netlink.HANDLE_MIN_INGRESS, Handle: 1, Protocol: unix.ETH_P_ALL, Priority: 1},
+		Fd:          int(program.Fd()), Name: quietName, DirectAction: true,
+	}
+	if err := netlink.FilterReplace(filter); err != nil {
+		return fmt.Errorf("classifier on %s: %w; the kernel needs CONFIG_NET_CLS_BPF", link.Attrs().Name, err)
+	}
+	return nil
+}
+
+// unquiet lets the kernel hear an interface again.
+func unquiet(link netlink.Link) error {
+	there, err := isQuiet(link)
+	if err != nil || !there {
+		return err
+	}
+	return netlink.FilterDel(&netlink.BpfFilter{FilterAttrs: netlink.FilterAttrs{
+		LinkIndex: link.Attrs().Index, Parent: netlink.HANDLE_MIN_INGRESS, Handle: 1, Protocol: unix.ETH_P_ALL, Priority: 1,
+	}, Fd: -1})
+}
+
+func isQuiet(link netlink.Link) (bool, error) {
+	qdiscs, err := netlink.QdiscList(link)
+	if err != nil {
+		return false, fmt.Errorf("queueing disciplines of %s: %w", link.Attrs().Name, err)
+	}
+	for _, q := range qdiscs {
+		if q.Type() != "clsact" {
+			continue
+		}
+		filters, err := netlink.FilterList(link, netlink.HANDLE_MIN_INGRESS)
+		if err != nil {
+			return false, fmt.Errorf("classifiers of %s: %w", link.Attrs().Name, err)
+		}
+		for _, f := range filters {
+			if b, ok := f.(*netlink.BpfFilter); ok && b.Name == quietName {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
+// loadDrop loads the program "r0 = TC_ACT_SHOT; exit" (bpf(2), BPF_PROG_LOAD). The kernel keeps it as long as a
+// classifier uses it.
+func loadDrop() (*os.File, error) {
+	const (
+		progLoad = 5
+		schedCLS = 3
+		actShot  = 2
+		moveToR0 = 0xb7
+		exit     = 0x95
+	)
+	program := [2]uint64{moveToR0 | actShot<<32, exit}
+	license := [...]byte{'A', 'p', 'a', 'c', 'h', 'e', '-', '2', '.', '0', 0}
+	attr := struct {
+		kind, count           uint32
+		instructions, license unsafe.Pointer
+	}{schedCLS, uint32(len(program)), unsafe.Pointer(&program), unsafe.Pointer(&license)}
+	fd, _, errno := unix.Syscall(unix.SYS_BPF, progLoad, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
+	if errno != 0 {
+		return nil, fmt.Errorf("load the classifier: %w; the agent needs CAP_BPF and CAP_NET_ADMIN", errno)
+	}
+	return os.NewFile(fd, quietName), nil
+}

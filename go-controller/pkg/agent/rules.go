@@ -1,0 +1,124 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/woven-network/woven/go-controller/pkg/config"
+)
+
+// netlink returns the rule `pref 50 iif lo to <address> ipproto <protocol> dport <first>-<last> lookup 8787`. "iif lo"
+// is how rules name what the host sends by itself.
+func (r hostRule) netlink() *netlink.Rule {
+	n := netlink.NewRule()
+	n.Priority, n.Table, n.Protocol = nodePortRule, nodePortTable, routeProtocol
+	n.IifName, n.Dst = "lo", ipNet(netip.PrefixFrom(r.to, r.to.BitLen()))
+	n.IPProto = r.protocol
+	n.Dport = netlink.NewRulePortRange(r.ports.First, r.ports.Last)
+	n.Family = familyOf(r)
+	return n
+}
+
+// setRules makes the rules for node ports, and moves the local table behind them: at priority 0, where the kernel
+// has it, it would take every packet to the node's own addresses before any rule sees it.
+func setRules(want []hostRule) error {
+	for _, f := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
+		have, err := netlink.RuleList(f)
+		if err != nil {
+			return fmt.Errorf("rules: %w", err)
+		}
+		ofFamily := slices.DeleteFunc(slices.Clone(want), func(r hostRule) bool { return familyOf(r) != f })
+		if len(ofFamily) == 0 {
+			if err := restoreRules(f, have); err != nil {
+				return err
+			}
+			continue
+		}
+		for _, r := range ofFamily {
+			if slices.ContainsFunc(have, r.is) {
+				continue
+			}
+			if err := netlink.RuleAdd(r.netlink()); err != nil && !errors.Is(err, unix.EEXIST) {
+				return fmt.Errorf("rule for %s: %w", r.to, err)
+			}
+		}
+		// The local table is never absent: first it is in both places.
+		if err := moveLocal(f, have, 0, localRule); err != nil {
+			return err
+		}
+		for _, h := range have {
+			if h.Protocol == routeProtocol && h.Priority == nodePortRule && !slices.ContainsFunc(ofFamily, func(r hostRule) bool { return r.is(h) }) {
+				h.Family = f
+				if err := netlink.RuleDel(&h); err != nil {
+					return fmt.Errorf("remove rule %s: %w", h, err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// restoreRules removes our rules and puts the local table back where the kernel has it.
+func restoreRules(f int, have []netlink.Rule) error {
+	if !slices.ContainsFunc(have, func(r netlink.Rule) bool { return r.Protocol == routeProtocol }) {
+		return nil
+	}
+	if err := moveLocal(f, have, localRule, 0); err != nil {
+		return err
+	}
+	for _, h := range have {
+		if h.Protocol == routeProtocol && h.Priority == nodePortRule {
+			h.Family = f
+			if err := netlink.RuleDel(&h); err != nil {
+				return fmt.Errorf("remove rule %s: %w", h, err)
+			}
+		}
+	}
+	return nil
+}
+
+func moveLocal(f int, have []netlink.Rule, from, to int) error {
+	at := func(priority int) func(netlink.Rule) bool {
+		return func(r netlink.Rule) bool { return r.Priority == priority && r.Table == unix.RT_TABLE_LOCAL }
+	}
+	rule := func(priority int) *netlink.Rule {
+		n := netlink.NewRule()
+		n.Family, n.Table, n.Priority = f, unix.RT_TABLE_LOCAL, priority
+		if priority == localRule {
+			n.Protocol = routeProtocol
+		} else {
+			n.Protocol = unix.RTPROT_KERNEL
+		}
+		return n
+	}
+	if !slices.ContainsFunc(have, at(to)) {
+		if err := netlink.RuleAdd(rule(to)); err != nil && !errors.Is(err, unix.EEXIST) {
+			return fmt.Errorf("rule for the local table at %d: %w", to, err)
+		}
+	}
+	if slices.ContainsFunc(have, at(from)) {
+		if err := netlink.RuleDel(rule(from)); err != nil {
+			return fmt.Errorf("remove the rule for the local table at %d: %w", from, err)
+		}
+	}
+	return nil
+}
+
+func familyOf(r hostRule) int {
+	if r.to.Is4() {
+		return netlink.FAMILY_V4
+	}
+	return netlink.FAMILY_V6
+}
+
+// is tells whether a rule of the kernel's is this one.
+func (r hostRule) is(k netlink.Rule) bool {
+	return k.Protocol == routeProtocol && k.Priority == nodePortRule && k.Table == nodePortTable && k.IPProto == r.protocol &&
+		k.Dst != nil && addrOf(k.Dst.IP) == r.to &&
+		k.Dport != nil && config.PortRange{First: k.Dport.Start, Last: k.Dport.End} == r.ports
+}

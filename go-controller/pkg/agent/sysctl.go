@@ -1,0 +1,104 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// sysctlRoot is where the kernel's network settings of the current network namespace are.
+const sysctlRoot = "/proc/sys/net"
+
+// setting is one kernel setting: a path below /proc/sys/net and its value.
+type setting struct {
+	path  string
+	value int
+}
+
+// apply writes settings that differ. One that the kernel does not have (no IPv6) is skipped.
+func apply(settings []setting) error {
+	for _, s := range settings {
+		have, err := sysctl(s.path)
+		if errors.Is(err, os.ErrNotExist) || err == nil && have == s.value {
+			continue
+		}
+		if err := os.WriteFile(filepath.Join(sysctlRoot, s.path), []byte(strconv.Itoa(s.value)), 0o644); err != nil {
+			return fmt.Errorf("set net/%s to %d: %w", s.path, s.value, err)
+		}
+	}
+	return nil
+}
+
+func sysctl(path string) (int, error) {
+	text, err := os.ReadFile(filepath.Join(sysctlRoot, path))
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(string(text)))
+}
+
+// nodeSettings are those of the node as a whole.
+func nodeSettings(routerAdvertisements bool) []setting {
+	s := []setting{
+		// Packets between the world and pods may cross the host (a route of the admin's to the pod networks).
+		{"ipv4/ip_forward", 1},
+		{"ipv6/conf/all/forwarding", 1},
+	}
+	if routerAdvertisements {
+		// A forwarding host ignores router advertisements unless told twice.
+		s = append(s, setting{"ipv6/conf/" + bridgeEx + "/accept_ra", 2})
+	}
+	return s
+}
+
+// bridgeSettings are those of br-ex.
+func bridgeSettings() []setting {
+	return []setting{
+		{"ipv6/conf/" + bridgeEx + "/disable_ipv6", 0},
+		// Its addresses were the NIC's a moment ago: no second in which they are only tentative.
+		{"ipv6/conf/" + bridgeEx + "/accept_dad", 0},
+	}
+}
+
+// hostSettings are those of ovn0.
+func hostSettings() []setting {
+	return []setting{
+		// A connection of the node to itself through a Service comes back with the node's own address as source.
+		{"ipv4/conf/" + hostInterface + "/rp_filter", 0},
+		{"ipv4/conf/" + hostInterface + "/accept_local", 1},
+		{"ipv6/conf/" + hostInterface + "/disable_ipv6", 0},
+		{"ipv6/conf/" + hostInterface + "/accept_dad", 0},
+		{"ipv6/conf/" + hostInterface + "/accept_ra", 0},
+	}
+}
+
+// quietSettings are those of an interface that is only a port of a bridge: the kernel must have no address on it
+// and say nothing on it by itself.
+func quietSettings(name string) []setting {
+	return []setting{{"ipv6/conf/" + name + "/disable_ipv6", 1}}
+}
+
+// relaxReversePath lets ovn0's rp_filter=0 have effect. The kernel uses the stricter of "all" and the interface, so
+// a strict "all" is written down to every other interface, where it keeps its effect, and lifted from "all".
+func relaxReversePath() error {
+	all, err := sysctl("ipv4/conf/all/rp_filter")
+	if err != nil || all == 0 {
+		return err
+	}
+	entries, err := os.ReadDir(filepath.Join(sysctlRoot, "ipv4/conf"))
+	if err != nil {
+		return fmt.Errorf("rp_filter: %w", err)
+	}
+	var settings []setting
+	for _, e := range entries {
+		path := "ipv4/conf/" + e.Name() + "/rp_filter"
+		have, err := sysctl(path)
+		if e.Name() != "all" && e.Name() != hostInterface && err == nil && have < all {
+			settings = append(settings, setting{path, all})
+		}
+	}
+	return apply(append(settings, setting{"ipv4/conf/all/rp_filter", 0}))
+}

@@ -1,0 +1,188 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/ovn-kubernetes/libovsdb/model"
+	libovsdb "github.com/ovn-kubernetes/libovsdb/ovsdb"
+
+	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
+	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
+)
+
+// This file alone writes to a database, and only to the node's own: the Northbound database is nbsync's.
+
+// transaction collects operations that are made from the cache of one connection and sent over the same.
+type transaction struct {
+	c   *ovsdb.Client
+	ops []libovsdb.Operation
+	// bridges maps the names of bridges that this transaction makes to their named-uuids.
+	bridges map[string]string
+	err     error
+}
+
+func newTransaction(c *ovsdb.Client) *transaction {
+	return &transaction{c: c, bridges: map[string]string{}}
+}
+
+func (t *transaction) add(ops []libovsdb.Operation, err error) {
+	if err != nil && t.err == nil {
+		t.err = err
+	}
+	t.ops = append(t.ops, ops...)
+}
+
+// commit sends the operations, if there are any. The session must be the one in which the cache was read.
+func (t *transaction) commit(session context.Context) error {
+	if t.err != nil || len(t.ops) == 0 {
+		return t.err
+	}
+	results, err := t.c.Transact(session, t.ops...)
+	if err != nil {
+		return fmt.Errorf("write to the Open_vSwitch database: %w", err)
+	}
+	if failed, err := libovsdb.CheckOperationResults(results, t.ops); err != nil {
+		return fmt.Errorf("write to the Open_vSwitch database: %w %v", err, failed)
+	}
+	return nil
+}
+
+// initialize makes the row of the table Open_vSwitch in an empty database, as `ovs-vsctl init` does.
+func (t *transaction) initialize() {
+	t.add(t.c.Create(&vswitch.OpenvSwitch{UUID: "open_vswitch"}))
+}
+
+// bridge makes a bridge with its local port, or changes what differs. Other keys of its maps are left.
+func (t *transaction) bridge(root *vswitch.OpenvSwitch, have *vswitch.Bridge, want vswitch.Bridge) {
+	if have != nil {
+		changed := []any{}
+		now := &vswitch.Bridge{UUID: have.UUID, DatapathType: want.DatapathType, FailMode: want.FailMode}
+		if have.DatapathType != want.DatapathType {
+			changed = append(changed, &now.DatapathType)
+		}
+		if have.FailMode == nil || *have.FailMode != *want.FailMode {
+			changed = append(changed, &now.FailMode)
+		}
+		if len(changed) > 0 {
+			t.add(t.c.Where(now).Update(now, changed...))
+		}
+		t.merge(now, &now.OtherConfig, have.OtherConfig, want.OtherConfig)
+		t.merge(now, &now.ExternalIDs, have.ExternalIDs, want.ExternalIDs)
+		return
+	}
+	want.UUID = uuidName("bridge", want.Name)
+	local := t.newPort(vswitch.Port{Name: want.Name}, vswitch.Interface{Name: want.Name, Type: "internal"})
+	want.Ports = []string{local}
+	t.add(t.c.Create(&want))
+	t.insert(root, &root.Bridges, want.UUID)
+	t.bridges[want.Name] = want.UUID
+}
+
+// port makes a port with one interface on a bridge, or changes what differs. A zero MTURequest or MAC leaves what
+// is there.
+func (t *transaction) port(on *vswitch.Bridge, bridge string, haveP *vswitch.Port, haveI *vswitch.Interface, port vswitch.Port, i vswitch.Interface) {
+	if haveP == nil || haveI == nil {
+		t.attach(on, bridge, port, i)
+		return
+	}
+	p := &vswitch.Port{UUID: haveP.UUID}
+	t.merge(p, &p.OtherConfig, haveP.OtherConfig, port.OtherConfig)
+	now := &vswitch.Interface{UUID: haveI.UUID, MTURequest: i.MTURequest, MAC: i.MAC}
+	changed := []any{}
+	if i.MTURequest != nil && (haveI.MTURequest == nil || *haveI.MTURequest != *i.MTURequest) {
+		changed = append(changed, &now.MTURequest)
+	}
+	if i.MAC != nil && (haveI.MAC == nil || *haveI.MAC != *i.MAC) {
+		changed = append(changed, &now.MAC)
+	}
+	if len(changed) > 0 {
+		t.add(t.c.Where(now).Update(now, changed...))
+	}
+	t.merge(now, &now.ExternalIDs, haveI.ExternalIDs, i.ExternalIDs)
+}
+
+// attach makes a port with one interface on a bridge that exists or that this transaction makes.
+func (t *transaction) attach(on *vswitch.Bridge, bridge string, port vswitch.Port, i vswitch.Interface) {
+	uuid := t.newPort(port, i)
+	if on == nil {
+		on = &vswitch.Bridge{UUID: t.bridges[bridge]}
+	}
+	t.insert(on, &on.Ports, uuid)
+}
+
+func (t *transaction) newPort(port vswitch.Port, i vswitch.Interface) string {
+	i.UUID, port.UUID = uuidName("interface", i.Name), uuidName("port", port.Name)
+	port.Interfaces = []string{i.UUID}
+	t.add(t.c.Create(&i))
+	t.add(t.c.Create(&port))
+	return port.UUID
+}
+
+// detach removes a port from a bridge; ovsdb-server collects the rows that nothing refers to.
+func (t *transaction) detach(from *vswitch.Bridge, port *vswitch.Port) {
+	t.mutate(from, &from.Ports, libovsdb.MutateOperationDelete, []string{port.UUID})
+}
+
+// deleteBridge removes a bridge with its ports.
+func (t *transaction) deleteBridge(root *vswitch.OpenvSwitch, b *vswitch.Bridge) {
+	t.mutate(root, &root.Bridges, libovsdb.MutateOperationDelete, []string{b.UUID})
+}
+
+// merge sets the keys of want in a map column.
+func (t *transaction) merge(row model.Model, column *map[string]string, have, want map[string]string) {
+	old, now := map[string]string{}, map[string]string{}
+	for k, v := range want {
+		h, ok := have[k]
+		if ok && h == v {
+			continue
+		}
+		if ok {
+			old[k] = h
+		}
+		now[k] = v
+	}
+	if len(old) > 0 {
+		// "insert" does not change the value of a key that is there (RFC 7047, 5.1).
+		t.mutate(row, column, libovsdb.MutateOperationDelete, old)
+	}
+	if len(now) > 0 {
+		t.mutate(row, column, libovsdb.MutateOperationInsert, now)
+	}
+}
+
+// forget removes the keys of a map column that keep refuses.
+func (t *transaction) forget(row model.Model, column *map[string]string, have map[string]string, keep func(key string) bool) {
+	old := maps.Clone(have)
+	maps.DeleteFunc(old, func(k, _ string) bool { return keep(k) })
+	if len(old) > 0 {
+		t.mutate(row, column, libovsdb.MutateOperationDelete, old)
+	}
+}
+
+func (t *transaction) insert(row model.Model, column *[]string, uuid string) {
+	t.mutate(row, column, libovsdb.MutateOperationInsert, []string{uuid})
+}
+
+func (t *transaction) mutate(row model.Model, column any, op libovsdb.Mutator, value any) {
+	t.add(t.c.Where(row).Mutate(row, model.Mutation{Field: column, Mutator: op, Value: value}))
+}
+
+// uuidName makes a named-uuid, an <id> of RFC 7047: letters, digits and underscores.
+func uuidName(kind, name string) string {
+	id := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '_'
+	}, name)
+	return kind + "_" + id
+}
+
+// portsOf returns those of ports that are on a bridge.
+func portsOf(b *vswitch.Bridge, ports []vswitch.Port) []vswitch.Port {
+	return slices.DeleteFunc(slices.Clone(ports), func(p vswitch.Port) bool { return !slices.Contains(b.Ports, p.UUID) })
+}

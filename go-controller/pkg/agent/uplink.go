@@ -1,0 +1,149 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/woven-network/woven/go-controller/pkg/gateway"
+)
+
+// uplink is the node's NIC and what br-ex has from it.
+type uplink struct {
+	// nic is the interface; it is a port of br-ex, or is to become one.
+	nic netlink.Link
+	// ex is br-ex's local port, or nil as long as ovs-vswitchd has not made it.
+	ex netlink.Link
+	// nicState and exState are what the two have now.
+	nicState, exState netState
+	// memory is what br-ex should have.
+	memory memory
+}
+
+// findUplink looks at the node's interfaces. own are the addresses that are br-ex's alone.
+func findUplink(remembered memory, ips []netip.Addr, own []netip.Prefix) (uplink, error) {
+	var u uplink
+	boot, err := bootID()
+	if err != nil {
+		return u, err
+	}
+	if u.ex, err = linkByName(bridgeEx); err != nil {
+		return u, err
+	}
+	if u.nic, err = findNIC(remembered, ips); err != nil {
+		return u, err
+	}
+	if u.nicState, err = readState(u.nic, nil); err != nil {
+		return u, err
+	}
+	if u.ex != nil {
+		if u.exState, err = readState(u.ex, own); err != nil {
+			return u, err
+		}
+	}
+	rebooted := remembered.Boot != boot
+	if name := u.nic.Attrs().Name; remembered.NIC != name {
+		remembered, rebooted = memory{NIC: name}, true
+	}
+	u.memory = memory{
+		NIC: u.nic.Attrs().Name, MAC: u.nic.Attrs().HardwareAddr.String(), MTU: u.nic.Attrs().MTU, Boot: boot,
+		netState: decide(remembered.netState, u.nicState, u.exState, rebooted),
+	}
+	if found := u.memory.of(ips); len(found) < len(ips) {
+		return u, fmt.Errorf("the node's addresses are %v, but %s has only %v; set them on %s, or correct the Node's addresses",
+			ips, u.memory.NIC, found, u.memory.NIC)
+	}
+	return u, nil
+}
+
+// findNIC returns the interface that has the node's addresses, or the remembered one when br-ex has them.
+func findNIC(remembered memory, ips []netip.Addr) (netlink.Link, error) {
+	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
+		addrs, err := netlink.AddrList(nil, family)
+		if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+			return nil, fmt.Errorf("addresses: %w", err)
+		}
+		for _, a := range addrs {
+			if p, ok := prefixOf(a.IPNet); !ok || !slices.Contains(ips, p.Addr()) {
+				continue
+			}
+			link, err := netlink.LinkByIndex(a.LinkIndex)
+			if err != nil {
+				return nil, fmt.Errorf("interface %d: %w", a.LinkIndex, err)
+			}
+			if name := link.Attrs().Name; name != bridgeEx && name != hostInterface {
+				return link, nil
+			}
+		}
+	}
+	if remembered.NIC == "" {
+		return nil, fmt.Errorf("no interface has the node's address %v; set it, or correct the Node's addresses", ips)
+	}
+	link, err := linkByName(remembered.NIC)
+	if err != nil {
+		return nil, err
+	}
+	if link == nil {
+		return nil, fmt.Errorf("the NIC %s is gone; plug it in, or give the node's address %v to another", remembered.NIC, ips)
+	}
+	return link, nil
+}
+
+// move gives br-ex what it should have and takes it from the NIC. An address is on br-ex before it leaves the
+// NIC, so there is no moment without it, and connections (ssh) stay.
+func (u uplink) move() error {
+	name := u.memory.NIC
+	if err := apply(bridgeSettings()); err != nil {
+		return err
+	}
+	for _, l := range []netlink.Link{u.nic, u.ex} {
+		if l.Attrs().Flags&unix.IFF_UP == 0 {
+			if err := netlink.LinkSetUp(l); err != nil {
+				return fmt.Errorf("set %s up: %w", l.Attrs().Name, err)
+			}
+		}
+	}
+	if err := addState(u.ex, u.memory.netState, u.exState); err != nil {
+		return err
+	}
+	if err := dropState(u.nic, u.nicState); err != nil {
+		return err
+	}
+	return apply(quietSettings(name))
+}
+
+// gateway is what the controller must know of this node.
+func (u uplink) gateway(ips []netip.Addr) gateway.Gateway {
+	return gateway.Gateway{MAC: u.nic.Attrs().HardwareAddr, Addresses: u.memory.of(ips), NextHops: u.memory.nextHops()}
+}
+
+// routerAdvertisements tells whether the node's network configures IPv6 by router advertisements.
+func (u uplink) routerAdvertisements() bool {
+	return slices.ContainsFunc(u.memory.Routes, func(r route) bool { return r.Protocol == unix.RTPROT_RA })
+}
+
+func linkByName(name string) (netlink.Link, error) {
+	link, err := netlink.LinkByName(name)
+	if errors.As(err, new(netlink.LinkNotFoundError)) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("interface %s: %w", name, err)
+	}
+	return link, nil
+}
+
+// bootID is another after each boot (random(4)).
+func bootID() (string, error) {
+	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return "", fmt.Errorf("boot ID: %w", err)
+	}
+	return strings.TrimSpace(string(text)), nil
+}

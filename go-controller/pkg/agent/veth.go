@@ -1,0 +1,143 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+
+	"github.com/containernetworking/plugins/pkg/ns"
+	"github.com/vishvananda/netlink"
+)
+
+// connect makes the pair of interfaces between the host and a pod's network namespace. The pod's end gets its
+// addresses later (configure).
+func connect(host, ifName string, netns *os.File, mtu int, userspace bool) error {
+	// What an agent left that was killed in the middle of an ADD.
+	if err := disconnect(host); err != nil {
+		return err
+	}
+	pair := &netlink.Veth{
+		LinkAttrs: netlink.LinkAttrs{Name: host, MTU: mtu},
+		PeerName:  ifName, PeerNamespace: netlink.NsFd(netns.Fd()), PeerMTU: uint32(mtu),
+	}
+	if err := netlink.LinkAdd(pair); err != nil {
+		return fmt.Errorf("interface %s: %w", host, err)
+	}
+	link, err := netlink.LinkByName(host)
+	if err != nil {
+		return fmt.Errorf("interface %s: %w", host, err)
+	}
+	if err := apply(quietSettings(host)); err != nil {
+		return err
+	}
+	if userspace {
+		if err := noOffload(host); err != nil {
+			return err
+		}
+		if err := quiet(link); err != nil {
+			return err
+		}
+	}
+	if err := netlink.LinkSetUp(link); err != nil {
+		return fmt.Errorf("set %s up: %w", host, err)
+	}
+	return nil
+}
+
+// disconnect removes the pair, if it is there.
+func disconnect(host string) error {
+	link, err := linkByName(host)
+	if err != nil || link == nil {
+		return err
+	}
+	if err := netlink.LinkDel(link); err != nil && !errors.As(err, new(netlink.LinkNotFoundError)) {
+		if still, _ := linkByName(host); still == nil {
+			return nil // The namespace, and with it the pair, went at the same moment.
+		}
+		return fmt.Errorf("remove %s: %w", host, err)
+	}
+	return nil
+}
+
+// inside runs f in a network namespace.
+func inside(netns *os.File, f func() error) error {
+	n, err := ns.GetNS(fmt.Sprintf("/proc/self/fd/%d", netns.Fd()))
+	if err != nil {
+		return fmt.Errorf("network namespace: %w", err)
+	}
+	defer n.Close()
+	return n.Do(func(ns.NetNS) error { return f() })
+}
+
+// configure gives the pod's end its MAC, addresses and default routes.
+func configure(netns *os.File, ifName string, p podPort, userspace bool) error {
+	return inside(netns, func() error {
+		link, err := netlink.LinkByName(ifName)
+		if err != nil {
+			return fmt.Errorf("interface %s in the pod: %w", ifName, err)
+		}
+		if userspace {
+			if err := noOffload(ifName); err != nil {
+				return err
+			}
+		}
+		if err := netlink.LinkSetHardwareAddr(link, p.MAC); err != nil {
+			return fmt.Errorf("MAC of %s in the pod: %w", ifName, err)
+		}
+		// OVN sends no router advertisements; nobody else on the pod's wire shall be believed.
+		settings := []setting{{"ipv6/conf/" + ifName + "/accept_ra", 0}}
+		for _, a := range p.Addresses {
+			if a.Addr().Is6() {
+				settings = append(settings, setting{"ipv6/conf/" + ifName + "/disable_ipv6", 0})
+			}
+		}
+		if err := apply(settings); err != nil {
+			return err
+		}
+		if err := netlink.LinkSetUp(link); err != nil {
+			return fmt.Errorf("set %s in the pod up: %w", ifName, err)
+		}
+		for _, a := range p.Addresses {
+			if err := addAddress(link, address{Prefix: a}); err != nil {
+				return err
+			}
+		}
+		for _, g := range p.Gateways {
+			if err := netlink.RouteReplace(defaultRoute(link, g)); err != nil {
+				return fmt.Errorf("default route via %s in the pod: %w", g, err)
+			}
+		}
+		return nil
+	})
+}
+
+func defaultRoute(link netlink.Link, gateway netip.Addr) *netlink.Route {
+	return &netlink.Route{LinkIndex: link.Attrs().Index, Dst: ipNet(everything(gateway)), Gw: ip(gateway)}
+}
+
+// verify tells what a pod's end lacks of what it was given.
+func verify(netns *os.File, ifName string, p podPort) error {
+	return inside(netns, func() error {
+		link, err := netlink.LinkByName(ifName)
+		if err != nil {
+			return fmt.Errorf("interface %s is gone from the pod: %w", ifName, err)
+		}
+		if link.Attrs().HardwareAddr.String() != p.MAC.String() {
+			return fmt.Errorf("interface %s in the pod has the MAC %s, not %s", ifName, link.Attrs().HardwareAddr, p.MAC)
+		}
+		have, err := readState(link, nil)
+		if err != nil {
+			return err
+		}
+		for _, a := range p.Addresses {
+			if len(have.of([]netip.Addr{a.Addr()})) == 0 {
+				return fmt.Errorf("interface %s in the pod has lost the address %s", ifName, a)
+			}
+		}
+		if hops := have.nextHops(); len(hops) < len(p.Gateways) {
+			return fmt.Errorf("the pod has lost a default route: it has %v, not %v", hops, p.Gateways)
+		}
+		return nil
+	})
+}
