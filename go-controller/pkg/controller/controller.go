@@ -1,0 +1,185 @@
+// Package controller turns the cluster's objects into Northbound rows: an event of the API server marks the owners
+// that it affects, the engine asks for their rows, translators answer. Here these are wired up; what rows
+// there should be is the translators' matter, and how they get into the database is nbsync's.
+package controller
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/tools/leaderelection"
+	"k8s.io/client-go/tools/record"
+
+	"github.com/woven-network/woven/go-controller/pkg/config"
+	"github.com/woven-network/woven/go-controller/pkg/kube"
+	"github.com/woven-network/woven/go-controller/pkg/nbsync"
+	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
+	"github.com/woven-network/woven/go-controller/pkg/row"
+	"github.com/woven-network/woven/go-controller/pkg/topology"
+)
+
+// Options says what a controller works with.
+type Options struct {
+	// Config is the cluster's configuration.
+	Config *config.Parsed
+	// Client reaches the API server.
+	Client kubernetes.Interface
+	// LeaseNamespace is the namespace of the Lease that the leader holds.
+	LeaseNamespace string
+	// MetricsAddress is where /metrics, /healthz, /readyz and /debug/pprof/ are served: "<ip>:<port>" or ":<port>".
+	MetricsAddress string
+	// Log receives everything.
+	Log logr.Logger
+}
+
+// problemGrace is how long a problem lasts before it becomes an Event.
+const problemGrace = 15 * time.Second
+
+// controller is the state of a process; a leadership's is in desired.
+type controller struct {
+	Options
+	view     atomic.Pointer[kube.View]
+	gateways *gateways
+	problems *problems
+	metrics  *prometheus.Registry
+	watchdog *leaderelection.HealthzAdaptor
+	// engine is that of the present leadership; nil while another process leads.
+	engine atomic.Pointer[nbsync.Engine]
+	// synced is set when the engine has brought the database in accord for the first time.
+	synced atomic.Bool
+}
+
+// Run works until ctx ends. Any number of processes may run; one of them leads and writes, the others hold their view
+// of the cluster ready. The error says why it cannot go on.
+func Run(ctx context.Context, o Options) error {
+	c := &controller{Options: o, metrics: prometheus.NewRegistry(), watchdog: leaderelection.NewLeaderHealthzAdaptor(20 * time.Second)}
+	c.gateways = newGateways(o.Log.WithName("chassis"), func(node string) { c.mark(topology.Owner(node)) })
+	broadcaster := record.NewBroadcaster(record.WithContext(ctx))
+	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: o.Client.CoreV1().Events("")})
+	defer broadcaster.Shutdown()
+	recorder := broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "woven-controller"})
+	c.problems = newProblems(recorder, c.uid, problemGrace)
+	c.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	c.registerMetrics()
+	if err := serve(ctx, o.MetricsAddress, c.metrics, c.healthy, c.ready); err != nil {
+		return err
+	}
+
+	view, err := kube.Watch(ctx, o.Client, c.changed)
+	if err != nil {
+		return fmt.Errorf("kube-apiserver: %w", err)
+	}
+	c.view.Store(view)
+	if err := c.gateways.watch(ctx, o.Config.OVN); err != nil {
+		return err
+	}
+	target, err := ovsdb.Northbound(o.Config.OVN)
+	if err != nil {
+		return err
+	}
+	northbound, err := ovsdb.Dial(ctx, target, o.Log.WithName("northbound"))
+	if err != nil {
+		return err
+	}
+	defer northbound.Close()
+	return lead(ctx, o.Client, o.LeaseNamespace, c.watchdog, func(ctx context.Context) error {
+		return c.work(ctx, view, northbound)
+	})
+}
+
+// work is what the leader does.
+func (c *controller) work(ctx context.Context, view *kube.View, northbound nbsync.Client) error {
+	c.Log.Info("leading", "nodes", len(view.Nodes()), "pods", len(view.Pods()), "services", len(view.Services()))
+	d := newDesired(c.Config, view, c.gateways, c.problems, c.mark)
+	// The cache may be some milliseconds behind what the last leader wrote, unless a connection is new. Session
+	// waits for a complete one.
+	session, err := northbound.Session(ctx)
+	if err != nil {
+		return err
+	}
+	if err := d.restore(session, northbound, c.Log); err != nil {
+		return err
+	}
+	engine, err := nbsync.New(nbsync.Options{
+		Client: northbound, Source: d.rows, Owners: d.owners, Log: c.Log.WithName("nbsync"), Registerer: c.metrics,
+	})
+	if err != nil {
+		return err
+	}
+	// From here on changes reach the engine. Those before are in the view already, and Run looks at everything.
+	c.engine.Store(engine)
+	defer c.engine.Store(nil)
+	engine.Mark(d.owners()...)
+	go func() {
+		if engine.Wait(ctx) == nil {
+			c.synced.Store(true)
+			c.Log.Info("in accord with the Northbound database")
+		}
+	}()
+	return engine.Run(ctx)
+}
+
+// changed is called for every change of an object.
+func (c *controller) changed(change kube.Change) {
+	// Before the view is complete nobody leads.
+	if view := c.view.Load(); view != nil {
+		c.mark(affected(view, c.Config, change)...)
+	}
+}
+
+func (c *controller) mark(owners ...row.Owner) {
+	if engine := c.engine.Load(); engine != nil && len(owners) > 0 {
+		engine.Mark(owners...)
+	}
+}
+
+// uid returns the UID of the object an Event is about.
+func (c *controller) uid(about reference) types.UID {
+	view := c.view.Load()
+	switch {
+	case view == nil:
+	case about.kind == "Node" && view.Node(about.name) != nil:
+		// kubelet and others give a Node's Events the node's name as UID, and kubectl looks for that.
+		return types.UID(about.name)
+	case about.kind == "Pod":
+		if pod := view.Pod(about.namespace, about.name); pod != nil {
+			return pod.UID
+		}
+	}
+	return ""
+}
+
+func (c *controller) healthy() error { return c.watchdog.Check(nil) }
+
+// ready: a standby is as ready as can be; a leader is when everything it found at its start is written.
+func (c *controller) ready() error {
+	if c.view.Load() == nil {
+		return errNotYet
+	}
+	if c.engine.Load() != nil && !c.synced.Load() {
+		return errNotWritten
+	}
+	return nil
+}
+
+// staleChassis returns the chassis that have no Node object: machines that vanished without stopping ovn-controller.
+// They are not deleted here. The controller writes to the Northbound database alone, and if a Node object was
+// deleted by mistake, its chassis is what the running pods there depend on.
+func (c *controller) staleChassis() []string {
+	view := c.view.Load()
+	if view == nil {
+		return nil
+	}
+	return slices.DeleteFunc(c.gateways.names(), func(name string) bool { return view.Node(name) != nil })
+}

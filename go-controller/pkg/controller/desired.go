@@ -1,0 +1,202 @@
+package controller
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/woven-network/woven/go-controller/pkg/config"
+	"github.com/woven-network/woven/go-controller/pkg/ipam"
+	"github.com/woven-network/woven/go-controller/pkg/kube"
+	"github.com/woven-network/woven/go-controller/pkg/pod"
+	"github.com/woven-network/woven/go-controller/pkg/row"
+	"github.com/woven-network/woven/go-controller/pkg/service"
+	"github.com/woven-network/woven/go-controller/pkg/topology"
+)
+
+// desired knows which rows should exist. It joins the pure translators with what they are not allowed to hold: who has
+// which address and what nodes told of their gateways. It lives as long as one leadership.
+type desired struct {
+	config   *config.Parsed
+	view     *kube.View
+	gateways *gateways
+	// pods has the addresses of pods, whose names there are "<namespace>/<name>".
+	pods *ipam.Allocator
+	// joins has the addresses of gateway routers on the join switch; the holders are nodes.
+	joins *ipam.Allocator
+	// problems is told what an administrator must act on.
+	problems *problems
+	// mark says that an owner's rows may have changed.
+	mark func(...row.Owner)
+
+	mu sync.Mutex
+	// hungry has the pods that found their subnet exhausted; an address that is released may be for them.
+	hungry map[row.Owner]struct{}
+}
+
+func newDesired(c *config.Parsed, v *kube.View, g *gateways, p *problems, mark func(...row.Owner)) *desired {
+	return &desired{
+		config: c, view: v, gateways: g, problems: p, mark: mark,
+		pods: ipam.NewAllocator(), joins: ipam.NewAllocator(), hungry: map[row.Owner]struct{}{},
+	}
+}
+
+// affected returns the owners that a change of an object is for.
+func affected(v *kube.View, c *config.Parsed, change kube.Change) []row.Owner {
+	return slices.Concat(topology.Affected(v, c, change), pod.Affected(v, c, change), service.Affected(v, c, change))
+}
+
+// owners returns every owner that may have rows.
+func (d *desired) owners() []row.Owner {
+	all := []row.Owner{topology.ClusterOwner}
+	for _, n := range d.view.Nodes() {
+		all = append(all, topology.Owner(n.Name))
+	}
+	for _, p := range d.view.Pods() {
+		if kube.OnNetwork(p) {
+			all = append(all, pod.Owner(p.Namespace, p.Name))
+		}
+	}
+	for _, s := range d.view.Services() {
+		all = append(all, service.Owner(s.Namespace, s.Name))
+	}
+	return all
+}
+
+// rows is the engine's Source.
+func (d *desired) rows(owner row.Owner) ([]row.Row, error) {
+	kind, rest, _ := strings.Cut(string(owner), "/")
+	namespace, name, _ := strings.Cut(rest, "/")
+	switch kind {
+	case "cluster":
+		return topology.Cluster(d.config), nil
+	case "node":
+		return d.node(rest)
+	case "pod":
+		return d.pod(namespace, name), nil
+	case "service":
+		return service.Translate(d.view, d.config, namespace, name), nil
+	}
+	return nil, nil // Rows of a kind that this version does not know, left by another: nobody wants them.
+}
+
+func (d *desired) node(name string) ([]row.Row, error) {
+	if d.view.Node(name) == nil {
+		d.gateways.forget(name)
+		d.joins.Release(name)
+		d.problems.solved(nodeReference(name))
+		return nil, nil
+	}
+	_, err := topology.Subnets(d.view, d.config, name)
+	d.note(nodeReference(name), err)
+	facts := topology.Facts{Gateway: d.gateways.of(name)}
+	if !facts.Gateway.IsZero() {
+		facts.Join, err = d.joins.Allocate(name, topology.JoinNetworks(d.config))
+		if err != nil {
+			return nil, fmt.Errorf("join address for node %s: %w (joinCIDRs of the ConfigMap woven-config holds too few nodes)", name, err)
+		}
+	}
+	return topology.Node(d.view, d.config, name, facts), nil
+}
+
+func (d *desired) pod(namespace, name string) []row.Row {
+	owner, holder := pod.Owner(namespace, name), pod.Port(namespace, name)
+	object := d.view.Pod(namespace, name)
+	if !kube.OnNetwork(object) {
+		d.release(owner, holder)
+		return nil
+	}
+	reference := podReference(object)
+	subnets, err := pod.Subnets(d.view, d.config, namespace, name)
+	if err != nil {
+		d.problems.found(reference, reasonOf(err), fmt.Sprintf("node %s: %v", object.Spec.NodeName, err))
+		return nil
+	}
+	if len(subnets) == 0 {
+		// The node is gone but the pod is not. It keeps its addresses: if the node was deleted by mistake, it comes
+		// back with the pod still running.
+		return nil
+	}
+	before := d.pods.Held(holder)
+	addresses, err := d.pods.Allocate(holder, subnets)
+	d.setHungry(owner, errors.As(err, &ipam.Exhausted{}))
+	if slices.ContainsFunc(before, func(a netip.Addr) bool { return err == nil && !slices.Contains(addresses, a) }) {
+		d.feedHungry() // It has moved to another network.
+	}
+	d.note(reference, err)
+	if err != nil {
+		// Not an error for the engine: there is nothing to try again until an address is released.
+		return nil
+	}
+	return pod.Translate(d.view, namespace, name, addresses)
+}
+
+// release frees a pod's addresses.
+func (d *desired) release(owner row.Owner, holder string) {
+	d.problems.solved(podName(holder))
+	held := d.pods.Held(holder)
+	d.pods.Release(holder)
+	d.setHungry(owner, false)
+	if len(held) > 0 {
+		d.feedHungry()
+	}
+}
+
+// feedHungry has those looked at again that wait for an address.
+func (d *desired) feedHungry() {
+	d.mu.Lock()
+	var waiting []row.Owner
+	for o := range d.hungry {
+		waiting = append(waiting, o)
+	}
+	d.mu.Unlock()
+	d.mark(waiting...)
+}
+
+func (d *desired) setHungry(owner row.Owner, hungry bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if hungry {
+		d.hungry[owner] = struct{}{}
+	} else {
+		delete(d.hungry, owner)
+	}
+}
+
+// note tells the administrator of an error, or that it is over.
+func (d *desired) note(about reference, err error) {
+	if err == nil {
+		d.problems.solved(about)
+		return
+	}
+	d.problems.found(about, reasonOf(err), err.Error())
+}
+
+func reasonOf(err error) string {
+	var refused topology.Refused
+	switch {
+	case errors.As(err, &refused):
+		return refused.Reason
+	case errors.As(err, &ipam.Exhausted{}):
+		return "SubnetExhausted"
+	case errors.As(err, &ipam.Taken{}):
+		return "AddressTaken"
+	}
+	return "NetworkFailed"
+}
+
+// addressesOf reads the IP addresses of a port's column: "<MAC> <IP> <IP>".
+func addressesOf(column []string) []netip.Addr {
+	var all []netip.Addr
+	for _, element := range column {
+		for _, word := range strings.Fields(element) {
+			if a, err := netip.ParseAddr(word); err == nil {
+				all = append(all, a)
+			}
+		}
+	}
+	return all
+}

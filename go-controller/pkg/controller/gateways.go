@@ -1,0 +1,126 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/go-logr/logr"
+	"github.com/ovn-kubernetes/libovsdb/cache"
+	"github.com/ovn-kubernetes/libovsdb/client"
+	"github.com/ovn-kubernetes/libovsdb/model"
+
+	"github.com/woven-network/woven/go-controller/pkg/config"
+	"github.com/woven-network/woven/go-controller/pkg/gateway"
+	"github.com/woven-network/woven/go-controller/pkg/ovn/sb"
+	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
+)
+
+// gateways knows what nodes told of their gateways. A node's last word counts for as long as its Node object exists:
+// ovn-controller takes the chassis away when it stops, and that must not tear down what runs.
+type gateways struct {
+	log     logr.Logger
+	changed func(node string)
+
+	mu sync.Mutex
+	// chassis maps the name of a chassis in the Southbound database, which is the node's, to what it says.
+	chassis map[string]gateway.Gateway
+	// known maps a node to the last that is known of it.
+	known map[string]gateway.Gateway
+}
+
+func newGateways(log logr.Logger, changed func(node string)) *gateways {
+	return &gateways{log: log, changed: changed, chassis: map[string]gateway.Gateway{}, known: map[string]gateway.Gateway{}}
+}
+
+// of returns a node's gateway; zero if it never told.
+func (g *gateways) of(node string) gateway.Gateway {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if now, ok := g.chassis[node]; ok && !now.IsZero() {
+		g.known[node] = now
+	}
+	return g.known[node]
+}
+
+// forget drops what is known of a node that is no more. What its chassis says stays, should the node come back.
+func (g *gateways) forget(node string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.known, node)
+}
+
+// remember sets what is known of a node from before.
+func (g *gateways) remember(node string, was gateway.Gateway) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.known[node] = was
+}
+
+// names returns the names of all chassis.
+func (g *gateways) names() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var all []string
+	for name := range g.chassis {
+		all = append(all, name)
+	}
+	return all
+}
+
+func (g *gateways) set(name, options string) {
+	now, err := gateway.Parse(options)
+	if err != nil {
+		g.log.Error(err, "a chassis tells nonsense of its gateway; what was known stays", "chassis", name)
+	}
+	g.mu.Lock()
+	before, had := g.chassis[name]
+	g.chassis[name] = now
+	g.mu.Unlock()
+	if !had || !before.Equal(now) {
+		g.changed(name)
+	}
+}
+
+func (g *gateways) unset(name string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.chassis, name)
+}
+
+// watch follows the Chassis table of the Southbound database until ctx ends, reading only. It returns once
+// everything there is known.
+func (g *gateways) watch(ctx context.Context, c config.OVN) error {
+	target, err := ovsdb.Southbound(c)
+	if err != nil {
+		return err
+	}
+	southbound, err := ovsdb.Dial(ctx, target, g.log, client.WithTable(&sb.Chassis{}))
+	if err != nil {
+		return fmt.Errorf("chassis: %w", err)
+	}
+	context.AfterFunc(ctx, southbound.Close)
+	southbound.Cache().AddEventHandler(&cache.EventHandlerFuncs{
+		AddFunc:    func(_ string, m model.Model) { g.seen(m) },
+		UpdateFunc: func(_ string, _, m model.Model) { g.seen(m) },
+		DeleteFunc: func(_ string, m model.Model) {
+			if chassis, ok := m.(*sb.Chassis); ok {
+				g.unset(chassis.Name)
+			}
+		},
+	})
+	var all []sb.Chassis
+	if err := southbound.List(ctx, &all); err != nil {
+		return fmt.Errorf("chassis: %w", err)
+	}
+	for i := range all {
+		g.seen(&all[i])
+	}
+	return nil
+}
+
+func (g *gateways) seen(m model.Model) {
+	if chassis, ok := m.(*sb.Chassis); ok {
+		g.set(chassis.Name, chassis.OtherConfig[gateway.OptionsKey])
+	}
+}

@@ -1,0 +1,86 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/uuid"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/leaderelection"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
+)
+
+// leaseName is the name of the Lease that the leader holds.
+const leaseName = "woven-controller"
+
+// How long a leader that fell silent is waited for, how long a leader that cannot renew goes on, and how often one
+// tries; those of Kubernetes' own components.
+const (
+	leaseDuration = 15 * time.Second
+	renewDeadline = 10 * time.Second
+	retryPeriod   = 2 * time.Second
+)
+
+// errLeadershipLost is the end of a leader that could not renew its lease. The process ends, so that nothing of a
+// leadership that may be somebody else's by now goes on; kubelet starts it anew.
+var errLeadershipLost = errors.New("leadership lost: the lease could not be renewed in time; is kube-apiserver reachable?")
+
+// lead waits until this process is the leader and then calls work. When ctx ends, work's context ends first, and the
+// lease is given back only after work has returned: the next leader never writes beside this one. The error is that of
+// work, errLeadershipLost, or nil when ctx ended.
+func lead(ctx context.Context, client kubernetes.Interface, namespace string, watchdog *leaderelection.HealthzAdaptor, work func(context.Context) error) error {
+	host, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("name of this host: %w", err)
+	}
+	election, giveBack := context.WithCancel(context.WithoutCancel(ctx))
+	defer giveBack()
+	var begun atomic.Bool // work has begun, or never will
+	result := make(chan error, 1)
+	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
+		Lock: &resourcelock.LeaseLock{
+			LeaseMeta:  metav1.ObjectMeta{Namespace: namespace, Name: leaseName},
+			Client:     client.CoordinationV1(),
+			LockConfig: resourcelock.ResourceLockConfig{Identity: host + "_" + string(uuid.NewUUID())},
+		},
+		LeaseDuration: leaseDuration, RenewDeadline: renewDeadline, RetryPeriod: retryPeriod,
+		ReleaseOnCancel: true, Name: leaseName, WatchDog: watchdog,
+		Callbacks: leaderelection.LeaderCallbacks{
+			OnStartedLeading: func(held context.Context) {
+				defer giveBack()
+				if !begun.CompareAndSwap(false, true) {
+					return
+				}
+				working, stop := context.WithCancel(held)
+				defer stop()
+				defer context.AfterFunc(ctx, stop)()
+				result <- work(working)
+			},
+			OnStoppedLeading: func() {},
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("leader election: %w", err)
+	}
+	watchdog.SetLeaderElection(elector)
+	defer context.AfterFunc(ctx, func() {
+		if begun.CompareAndSwap(false, true) {
+			close(result)
+			giveBack()
+		}
+	})()
+	elector.Run(election)
+	err = <-result // Run has ended the context that work has.
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case errors.Is(err, context.Canceled):
+		return errLeadershipLost
+	}
+	return err
+}

@@ -1,0 +1,83 @@
+package controller
+
+import (
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/record"
+)
+
+// reference says what object a problem is about. It holds no UID, so that it is one and the same for as long as the
+// object's name is.
+type reference struct{ kind, namespace, name string }
+
+func nodeReference(name string) reference { return reference{kind: "Node", name: name} }
+
+func podReference(p *corev1.Pod) reference {
+	return reference{kind: "Pod", namespace: p.Namespace, name: p.Name}
+}
+
+func podName(holder string) reference {
+	namespace, name, _ := strings.Cut(holder, "/")
+	return reference{kind: "Pod", namespace: namespace, name: name}
+}
+
+// problems turns what an administrator must act on into Kubernetes Events: one when a problem begins, or becomes
+// another, and none while it lasts.
+type problems struct {
+	recorder record.EventRecorder
+	// uid returns the UID that an object has now; kubectl describe finds an Event by it.
+	uid func(reference) types.UID
+	// grace is how long a problem must last before it is told. A node has no podCIDR in its first seconds.
+	grace time.Duration
+
+	mu sync.Mutex
+	// open maps an object to its problem and the timer that will tell it.
+	open map[reference]*problem
+}
+
+type problem struct {
+	reason, message string
+	timer           *time.Timer
+}
+
+func newProblems(recorder record.EventRecorder, uid func(reference) types.UID, grace time.Duration) *problems {
+	return &problems{recorder: recorder, uid: uid, grace: grace, open: map[reference]*problem{}}
+}
+
+// found says that an object has this problem now.
+func (p *problems) found(about reference, reason, message string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if old := p.open[about]; old != nil {
+		if old.reason == reason && old.message == message {
+			return
+		}
+		old.timer.Stop()
+	}
+	p.open[about] = &problem{reason: reason, message: message, timer: time.AfterFunc(p.grace, func() {
+		object := &corev1.ObjectReference{APIVersion: "v1", Kind: about.kind, Namespace: about.namespace, Name: about.name}
+		object.UID = p.uid(about)
+		p.recorder.Event(object, corev1.EventTypeWarning, reason, message)
+	})}
+}
+
+// solved says that an object has no problem.
+func (p *problems) solved(about reference) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if old := p.open[about]; old != nil {
+		old.timer.Stop()
+		delete(p.open, about)
+	}
+}
+
+// count returns how many objects have a problem.
+func (p *problems) count() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.open)
+}

@@ -1,0 +1,95 @@
+package controller
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/go-logr/logr"
+	"github.com/ovn-kubernetes/libovsdb/client"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/woven-network/woven/go-controller/pkg/gateway"
+	"github.com/woven-network/woven/go-controller/pkg/kube"
+	"github.com/woven-network/woven/go-controller/pkg/ovn/nb"
+	"github.com/woven-network/woven/go-controller/pkg/pod"
+	"github.com/woven-network/woven/go-controller/pkg/row"
+	"github.com/woven-network/woven/go-controller/pkg/topology"
+)
+
+// restore learns what earlier leaders have decided, before the first translation: addresses from status.podIPs, whose
+// word counts most, then addresses and gateways from the rows in the Northbound database. Both may be empty.
+func (d *desired) restore(ctx context.Context, northbound client.Client, log logr.Logger) error {
+	d.restoreFromPods(log)
+
+	var ports []nb.LogicalSwitchPort
+	var routerPorts []nb.LogicalRouterPort
+	var routers []nb.LogicalRouter
+	for _, list := range []any{&ports, &routerPorts, &routers} {
+		if err := northbound.List(ctx, list); err != nil {
+			return fmt.Errorf("read what the Northbound database holds: %w", err)
+		}
+	}
+	// Sorted, so that of two rows that say one address it is always the same that keeps it.
+	slices.SortFunc(ports, func(a, b nb.LogicalSwitchPort) int { return cmp.Compare(a.Name, b.Name) })
+	for _, port := range ports {
+		if holder, ok := strings.CutPrefix(port.ExternalIDs[row.OwnerKey], "pod/"); ok {
+			for _, address := range addressesOf(port.Addresses) {
+				if err := d.pods.Claim(holder, address); err != nil {
+					log.V(1).Info("a port's address is not used again", "port", port.Name, "reason", err.Error())
+				}
+			}
+		}
+	}
+	for _, port := range routerPorts {
+		node, ok := strings.CutPrefix(port.ExternalIDs[row.OwnerKey], "node/")
+		if !ok || port.Name != topology.GatewayJoinPort(node) {
+			continue
+		}
+		for _, network := range port.Networks {
+			if p, err := netip.ParsePrefix(network); err == nil {
+				if err := d.joins.Claim(node, p.Addr()); err != nil {
+					log.V(1).Info("a join address is not used again", "node", node, "reason", err.Error())
+				}
+			}
+		}
+	}
+	for _, router := range routers {
+		node, ok := strings.CutPrefix(router.ExternalIDs[row.OwnerKey], "node/")
+		if was, err := gateway.Parse(router.ExternalIDs[topology.GatewayKey]); ok && err == nil && !was.IsZero() {
+			d.gateways.remember(node, was)
+		}
+	}
+	return nil
+}
+
+// restoreFromPods claims the addresses that running pods report. The older of two pods that report one address
+// keeps it; the younger gets another, and must be deleted to have it on its interface.
+func (d *desired) restoreFromPods(log logr.Logger) {
+	pods := d.view.Pods()
+	slices.SortStableFunc(pods, func(a, b *corev1.Pod) int { return a.CreationTimestamp.Compare(b.CreationTimestamp.Time) })
+	for _, p := range pods {
+		if !kube.OnNetwork(p) {
+			continue
+		}
+		subnets, err := topology.Subnets(d.view, d.config, p.Spec.NodeName)
+		if err != nil {
+			continue
+		}
+		for _, ip := range p.Status.PodIPs {
+			address, err := netip.ParseAddr(ip.IP)
+			// An address of no network of the node's would not be routed to it: it is from before the node was
+			// made anew, or another network's that ran here.
+			if err != nil || !slices.ContainsFunc(subnets, func(s netip.Prefix) bool { return s.Contains(address) }) {
+				continue
+			}
+			if err := d.pods.Claim(pod.Port(p.Namespace, p.Name), address); err != nil {
+				log.Error(err, "two running pods report one address", "namespace", p.Namespace, "pod", p.Name)
+				d.problems.found(podReference(p), "AddressTaken", err.Error()+"; delete this pod so that it gets another")
+			}
+		}
+	}
+}
