@@ -57,14 +57,14 @@ func (s *server) already(ctx context.Context, pod attachment, netns *os.File) (*
 
 func (s *server) wire(ctx, session context.Context, pod attachment, netns *os.File, ready *ready) (*current.Result, error) {
 	var b *sb.PortBinding
-	var first errgroup.Group
+	first, waiting := errgroup.WithContext(ctx)
 	first.Go(func() error {
 		defer s.metrics.part("interfaces")()
 		return connect(pod.host(), pod.IfName, netns, ready.MTU, s.userspace)
 	})
 	first.Go(func() (err error) {
 		defer s.metrics.part("port_binding")()
-		b, err = s.awaitBinding(ctx, pod)
+		b, err = s.awaitBinding(waiting, pod)
 		return err
 	})
 	if err := first.Wait(); err != nil {
@@ -78,14 +78,14 @@ func (s *server) wire(ctx, session context.Context, pod attachment, netns *os.Fi
 	if err != nil {
 		return nil, err
 	}
-	var second errgroup.Group
+	second, waiting := errgroup.WithContext(ctx)
 	second.Go(func() error {
 		defer s.metrics.part("addresses")()
 		return configure(netns, pod.IfName, pod.podPort, s.userspace)
 	})
 	second.Go(func() error {
 		defer s.metrics.part("flows")()
-		return s.awaitInstalled(ctx, pod)
+		return s.awaitInstalled(waiting, pod)
 	})
 	second.Go(func() error {
 		for _, name := range replaced {

@@ -39,8 +39,8 @@ func (s *server) check(ctx context.Context, pod attachment, netns *os.File) erro
 	if err != nil {
 		return err
 	}
-	if netns == nil {
-		return types.NewError(types.ErrInvalidNetNS, "the network namespace "+pod.Sandbox+" does not exist", "")
+	if err := isNetns(netns); err != nil {
+		return types.NewError(types.ErrInvalidNetNS, pod.Sandbox+" is not a network namespace", err.Error())
 	}
 	if n, err := ofport(i); err != nil {
 		return err

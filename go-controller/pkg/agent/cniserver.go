@@ -82,8 +82,8 @@ func respond(result *current.Result, err error) cni.Response {
 func (s *server) command(ctx context.Context, request cni.Request, pod attachment, netns *os.File) (*current.Result, error) {
 	switch request.Command {
 	case cni.Add:
-		if netns == nil {
-			return nil, types.NewError(types.ErrInvalidNetNS, "the network namespace "+request.Netns+" does not exist", "")
+		if err := isNetns(netns); err != nil {
+			return nil, types.NewError(types.ErrInvalidNetNS, request.Netns+" is not a network namespace", err.Error())
 		}
 		defer s.locks.lock(pod.Container)()
 		return s.add(ctx, pod, netns)

@@ -47,8 +47,10 @@ func dialSouthbound(ctx context.Context, c config.OVN, node string, log logr.Log
 	}
 	var p sb.PortBinding
 	here := model.Condition{Field: &p.Options, Function: libovsdb.ConditionIncludes, Value: map[string]string{"requested-chassis": node}}
+	// Datapath and tunnel key are an index of the table. libovsdb looks a row up by every index; left unwatched, the two
+	// would be zero in all rows, and a row asked for by its name would be found to be any other.
 	return ovsdb.Dial(ctx, target, log,
-		client.WithConditionalTable(&p, []model.Condition{here}, &p.LogicalPort, &p.MAC, &p.Options, &p.ExternalIDs))
+		client.WithConditionalTable(&p, []model.Condition{here}, &p.LogicalPort, &p.MAC, &p.Options, &p.ExternalIDs, &p.Datapath, &p.TunnelKey))
 }
 
 // listenLocal tells waiting CNI commands, and the node's loop by wake, of changed rows.

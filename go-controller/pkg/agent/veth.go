@@ -60,9 +60,20 @@ func disconnect(host string) error {
 	return nil
 }
 
+// isNetns tells what is wrong with what the shim sent as network namespace. A path is an ordinary, empty file when
+// the shim runs in another mount namespace than the container runtime.
+func isNetns(netns *os.File) error {
+	if netns == nil {
+		return os.ErrNotExist
+	}
+	return ns.IsNSorErr(descriptor(netns))
+}
+
+func descriptor(f *os.File) string { return fmt.Sprintf("/proc/self/fd/%d", f.Fd()) }
+
 // inside runs f in a network namespace.
 func inside(netns *os.File, f func() error) error {
-	n, err := ns.GetNS(fmt.Sprintf("/proc/self/fd/%d", netns.Fd()))
+	n, err := ns.GetNS(descriptor(netns))
 	if err != nil {
 		return fmt.Errorf("network namespace: %w", err)
 	}
