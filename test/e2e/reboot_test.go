@@ -1,0 +1,65 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"net/netip"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/woven-network/woven/test/sandbox/machine"
+	"github.com/woven-network/woven/test/sandbox/plan"
+)
+
+// testReboot kills a node with all its processes and network devices and starts it anew: /run is empty, the NIC has its
+// addresses on itself, and Open vSwitch's database tells of bridges and ports as they were. The pods that were on
+// the node come back, with addresses, and so does the way to the node.
+func testReboot(t *testing.T) {
+	ns := newNamespace(t)
+	n, other := workers()[1], workers()[0]
+	pods := run(t, ns, netexec("rebooted", n.name), netexec("witness", other.name))
+	witness := podPlace(t, pods[1])
+	addressesBefore, routesBefore := addressesOf(t, n), routesOf(t, n)
+
+	start := time.Now()
+	require.NoError(t, machine.Kill(n.name))
+	upSandbox(t)
+	t.Logf("the sandbox was complete again %s after the node's death", time.Since(start).Round(time.Millisecond))
+	awaitWorkload(t, "woven-node", n.name, nil)
+	pod := awaitPod(t, ns, "rebooted", "Ready with a new container", 2*podTimeout, func(p *corev1.Pod) bool {
+		return isReady(p) && p.Status.ContainerStatuses[0].RestartCount > 0 && p.Status.ContainerStatuses[0].State.Running != nil
+	})
+	t.Logf("the pod was Ready again %s after the node's death", time.Since(start).Round(time.Millisecond))
+	for _, to := range addresses(t, pod) {
+		askUntil(t, witness, "tcp", netip.AddrPortFrom(to, httpPort), 30*time.Second, func(answer) bool { return true })
+		askUntil(t, n.place(t), "udp", netip.AddrPortFrom(to, udpPort), 30*time.Second, func(answer) bool { return true })
+	}
+	external := machinePlace(t, plan.External)
+	for _, to := range n.ips {
+		lost, _, err := newPinger(t, external, to, 56).flood(20)
+		assert.NoError(t, err)
+		assert.LessOrEqualf(t, lost, 1, "external -> %s", to)
+	}
+	assert.Equal(t, addressesBefore, addressesOf(t, n), "addresses of %s", n.name)
+	assert.Equal(t, routesBefore, routesOf(t, n), "routes of %s", n.name)
+	t.Logf("everything works %s after the node's death", time.Since(start).Round(time.Millisecond))
+}
+
+// upSandbox runs `make up`, which starts what is not running.
+func upSandbox(t *testing.T) {
+	t.Helper()
+	_, file, _, ok := runtime.Caller(0)
+	require.True(t, ok)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "make", "-s", "-C", filepath.Join(filepath.Dir(file), "..", ".."), "up").CombinedOutput()
+	require.NoErrorf(t, err, "make up: %s", out)
+}
