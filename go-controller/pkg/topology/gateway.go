@@ -133,6 +133,17 @@ func (n node) gatewayNAT() []row.Row {
 				rows = append(rows, n.nat("egress/"+s.String(), nb.NAT{Type: nb.NATTypeSNAT, ExternalIP: address.String(), LogicalIP: s.String()}))
 			}
 		}
+		// What was balanced here and leaves by the external port again. Of a port with several networks
+		// lb_force_snat_ip=router_ip takes the first in alphabetical order (OVN 25.03), which for IPv4 is mostly the
+		// alias network's. A NAT with a match goes before it.
+		for _, alias := range used(n.config, n.config.Alias) {
+			if alias.Addr().Is4() == address.Is4() {
+				rows = append(rows, n.nat("balanced/"+anywhere(address), nb.NAT{
+					Type: nb.NATTypeSNAT, ExternalIP: address.String(), LogicalIP: anywhere(address),
+					Match: fmt.Sprintf("flags.force_snat_for_lb == 1 && outport == %q && %s.dst != %s", GatewayExtPort(n.name), ip(address), alias),
+				}))
+			}
+		}
 	}
 	// The node reaching itself by a Service: with its own address as the source its answer would never leave it.
 	for i, host := range aliases(n.config, aliasHost) {
