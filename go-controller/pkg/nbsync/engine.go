@@ -21,7 +21,8 @@ import (
 )
 
 // Source returns the rows that an owner should have, at the moment it is called. No rows means that nothing of the
-// owner's should exist. It is called from one goroutine at a time. An error is logged and the owner tried again.
+// owner's should exist. It is called from one goroutine at a time. An error is logged and the owner tried again. The
+// models belong to the engine from then on.
 type Source func(row.Owner) ([]row.Row, error)
 
 // Client is the connection to the database, as ovsdb.Dial makes it.
@@ -47,17 +48,22 @@ type Options struct {
 
 	// BatchInterval is how long the engine waits after the first mark for others to come; 0 means 20 ms.
 	BatchInterval time.Duration
-	// BatchRows is the number of rows at which a batch is full; 0 means 500.
+	// BatchRows is the number of wanted rows at which a batch is full; 0 means 500.
 	BatchRows int
 	// AuditInterval is the time between audits; 0 means an hour.
 	AuditInterval time.Duration
 }
 
-// Engine is the one writer of the Northbound database.
+// Engine is the one writer of the Northbound database. Its methods may be called from any goroutine.
 type Engine struct {
-	Options
-	inbox  *inbox
-	audits chan chan auditResult
+	options Options
+	inbox   *inbox
+	metrics *metrics
+	// audits carries requests for an audit to Run.
+	audits chan chan<- int
+
+	// translating is held while the Source is asked.
+	translating sync.Mutex
 
 	mu      sync.Mutex
 	running bool
@@ -68,37 +74,139 @@ func New(o Options) (*Engine, error) {
 	if o.Client == nil || o.Source == nil {
 		return nil, errors.New("nbsync: Options need a Client and a Source")
 	}
-	return &Engine{Options: o}, nil
+	if o.Owners == nil {
+		o.Owners = func() []row.Owner { return nil }
+	}
+	if o.BatchInterval == 0 {
+		o.BatchInterval = 20 * time.Millisecond
+	}
+	if o.BatchRows == 0 {
+		o.BatchRows = 500
+	}
+	if o.AuditInterval == 0 {
+		o.AuditInterval = time.Hour
+	}
+	m, err := newMetrics(o.Registerer)
+	if err != nil {
+		return nil, err
+	}
+	return &Engine{options: o, inbox: newInbox(), metrics: m, audits: make(chan chan<- int)}, nil
 }
 
 // Mark says that the rows of these owners may have changed. It never blocks; an owner that is marked while its
 // batch is under way is looked at again.
-func (e *Engine) Mark(owners ...row.Owner) {}
+func (e *Engine) Mark(owners ...row.Owner) { e.inbox.mark(owners...) }
 
 // MarkAll marks every owner that Options.Owners lists or that has rows in the database.
-func (e *Engine) MarkAll() {}
+func (e *Engine) MarkAll() { e.inbox.markAll() }
 
 // Run works until ctx ends, and returns its error. It first looks at all owners, so rows that nobody wants any more are
-// pruned; Source must therefore know the whole state when Run is called.
-func (e *Engine) Run(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+// pruned; Source and Owners must therefore know the whole state when Run is called. It may be called again after it has
+// returned.
+func (e *Engine) Run(ctx context.Context) error {
+	if err := e.begin(); err != nil {
+		return err
+	}
+	defer e.end()
+	for {
+		session, err := e.options.Client.Session(ctx)
+		if err != nil {
+			return err
+		}
+		r, err := e.newRun(ctx, session)
+		if err != nil {
+			return err
+		}
+		r.serve()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		e.options.Log.Info("connection to the Northbound database lost; all rows are compared again when it is back")
+	}
+}
 
-// Wait returns when every owner marked before the call is in accord with the database, or waits for a row of
-// somebody else's or for its next try. For tests and readiness.
-func (e *Engine) Wait(ctx context.Context) error { return nil }
+// begin makes sure that there is one Run and that the cache's events come in.
+func (e *Engine) begin() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.running {
+		return errors.New("nbsync: Run was called twice")
+	}
+	e.running = true
+	e.inbox.listen(e.options.Client.Cache())
+	return nil
+}
+
+func (e *Engine) end() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.running = false
+	e.inbox.close()
+}
+
+// Wait returns when all owners marked before the call have been looked at: they are in accord with the database,
+// or wait for another row or for their next try. For tests and readiness.
+func (e *Engine) Wait(ctx context.Context) error {
+	select {
+	case <-e.inbox.whenIdle():
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
 
 // Plan returns what Run would do now for these owners, for all when none is named, and writes nothing. It needs no
-// Run and does not disturb one.
-func (e *Engine) Plan(ctx context.Context, owners ...row.Owner) (Plan, error) { return Plan{}, nil }
+// Run and does not disturb one. Owners that wait or fail are not in the plan; the error tells of them.
+func (e *Engine) Plan(ctx context.Context, owners ...row.Owner) (Plan, error) {
+	if _, err := e.options.Client.Session(ctx); err != nil {
+		return Plan{}, err
+	}
+	s, err := newState(e.source, e.options.Client.Cache())
+	if err != nil {
+		return Plan{}, err
+	}
+	ts := s.load(append(e.options.Owners(), owners...))
+	plan, which := s.plan(newView(s), only(ts, owners))
+	return plan, errors.Join(s.unknown(), which.err())
+}
 
 // Audit compares the whole database with a full recomputation, repairs what differs and returns how many
-// operations that took. In a healthy engine it is 0. It needs Run.
-func (e *Engine) Audit(ctx context.Context) (int, error) { return 0, nil }
+// operations that takes. In a healthy engine it is 0. It needs Run.
+func (e *Engine) Audit(ctx context.Context) (int, error) {
+	drift := make(chan int, 1)
+	select {
+	case e.audits <- drift:
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	select {
+	case n := <-drift:
+		return n, nil
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+}
 
-type inbox struct{}
-type auditResult struct{}
+// source is Options.Source for one goroutine at a time.
+func (e *Engine) source(o row.Owner) ([]row.Row, error) {
+	e.translating.Lock()
+	defer e.translating.Unlock()
+	return e.options.Source(o)
+}
 
-// Plan is a list of operations.
-type Plan struct{}
-
-// String reads like ovn-nbctl.
-func (p Plan) String() string { return "" }
+// only returns the translations of some owners, all when none is named.
+func only(ts []*translation, owners []row.Owner) []*translation {
+	if len(owners) == 0 {
+		return ts
+	}
+	var out []*translation
+	for _, t := range ts {
+		for _, o := range owners {
+			if t.owner == o {
+				out = append(out, t)
+				break
+			}
+		}
+	}
+	return out
+}

@@ -14,6 +14,9 @@ import (
 // it is translated, compared, retried and pruned as a whole.
 type Owner string
 
+// Cluster is the owner of what exists once. nbsync also gives it the leftovers of tables whose rows bear no owner.
+const Cluster Owner = "cluster"
+
 // ID names a row for as long as it has the same meaning: the table it stands in and its name there. In a table
 // with a name column that is the name; in others (NAT, Logical_Router_Static_Route, ...) it is any text that is
 // unique in the table, by custom "<router>/<what>/<key>". A row that is deleted and made again keeps its ID and

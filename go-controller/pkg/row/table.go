@@ -81,6 +81,15 @@ func ParseRef(text string) (ID, bool) {
 // PortBindingName is the name of a Static_MAC_Binding's ID.
 func PortBindingName(logicalPort, ip string) string { return logicalPort + "/" + ip }
 
+// SplitPortBindingName is the reverse of PortBindingName. An IP has no slash, a port's name may have some.
+func SplitPortBindingName(name string) (logicalPort, ip string) {
+	i := strings.LastIndexByte(name, '/')
+	if i < 0 {
+		return name, ""
+	}
+	return name[:i], name[i+1:]
+}
+
 var byName = func() map[string]Table {
 	m := make(map[string]Table, len(Tables))
 	for _, t := range Tables {

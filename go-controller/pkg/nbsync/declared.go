@@ -1,0 +1,162 @@
+package nbsync
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/woven-network/woven/go-controller/pkg/row"
+)
+
+// setKey names a members-only set.
+type setKey struct {
+	row    row.ID
+	column string
+}
+
+// element is one element of a members-only set.
+type element struct {
+	set setKey
+	// value is the text, or in a set of references the member's row.ID as text: the member may have no UUID
+	// yet, and gets another one when it is made again.
+	value string
+	// ref says that it is a set of references.
+	ref bool
+}
+
+// member returns the row that an element of a set of references stands for.
+func (e element) member() (row.ID, bool) {
+	if !e.ref {
+		return row.ID{}, false
+	}
+	return row.ParseRef(e.value)
+}
+
+// declared is what all owners want, as far as it concerns others: which rows, and which elements of the sets
+// that many owners share. It does not hold the rows' content, that is asked of the Source when needed.
+type declared struct {
+	// rows maps a row to the owner that wants it.
+	rows map[row.ID]row.Owner
+	// sets maps a set and an element to the owners that want it there, each as often as it says so.
+	sets map[setKey]map[string][]row.Owner
+	// memberOf maps a row to the sets that should hold it.
+	memberOf map[row.ID][]setKey
+	// owners maps an owner to its own part of the above.
+	owners map[row.Owner]*declaration
+}
+
+// declaration is what one owner wants.
+type declaration struct {
+	ids      []row.ID
+	elements []element
+	// loose holds elements that may stand in the database and that nobody wants any more as far as this
+	// owner knows. They are taken out by its next successful transaction.
+	loose map[element]struct{}
+	// synced says that the present declaration has been seen in the database.
+	synced bool
+}
+
+func newDeclared() *declared {
+	return &declared{
+		rows: map[row.ID]row.Owner{}, sets: map[setKey]map[string][]row.Owner{},
+		memberOf: map[row.ID][]setKey{}, owners: map[row.Owner]*declaration{},
+	}
+}
+
+// of returns an owner's declaration, a new empty one when there is none.
+func (d *declared) of(o row.Owner) *declaration {
+	own := d.owners[o]
+	if own == nil {
+		own = &declaration{}
+		d.owners[o] = own
+	}
+	return own
+}
+
+// wants says whether anybody wants the element.
+func (d *declared) wants(e element) bool { return len(d.sets[e.set][e.value]) > 0 }
+
+// loosen notes that the element may have to go.
+func (own *declaration) loosen(e element) {
+	if own.loose == nil {
+		own.loose = map[element]struct{}{}
+	}
+	own.loose[e] = struct{}{}
+}
+
+// replace puts an owner's new declaration in the place of its old one. What it no longer declares becomes loose. It
+// returns an error and changes nothing when a row is wanted by another owner already.
+func (d *declared) replace(o row.Owner, ids []row.ID, elements []element) error {
+	for _, id := range ids {
+		if other, ok := d.rows[id]; ok && other != o {
+			return fmt.Errorf("row %s is wanted by %s already; two owners cannot have the same row", id, other)
+		}
+	}
+	own := d.of(o)
+	if slices.Equal(own.ids, ids) && slices.Equal(own.elements, elements) {
+		return nil
+	}
+	d.remove(o, own)
+	for _, id := range ids {
+		d.rows[id] = o
+	}
+	for _, e := range elements {
+		d.add(o, e)
+		delete(own.loose, e)
+	}
+	for _, e := range own.elements {
+		if !d.wants(e) {
+			own.loosen(e)
+		}
+	}
+	own.ids, own.elements, own.synced = ids, elements, false
+	return nil
+}
+
+func (d *declared) add(o row.Owner, e element) {
+	values := d.sets[e.set]
+	if values == nil {
+		values = map[string][]row.Owner{}
+		d.sets[e.set] = values
+	}
+	values[e.value] = append(values[e.value], o)
+	if id, ok := e.member(); ok {
+		d.memberOf[id] = append(d.memberOf[id], e.set)
+	}
+}
+
+func (d *declared) remove(o row.Owner, own *declaration) {
+	for _, id := range own.ids {
+		delete(d.rows, id)
+	}
+	for _, e := range own.elements {
+		if rest := without(d.sets[e.set][e.value], o); len(rest) > 0 {
+			d.sets[e.set][e.value] = rest
+		} else if delete(d.sets[e.set], e.value); len(d.sets[e.set]) == 0 {
+			delete(d.sets, e.set)
+		}
+		if id, ok := e.member(); ok {
+			if rest := without(d.memberOf[id], e.set); len(rest) > 0 {
+				d.memberOf[id] = rest
+			} else {
+				delete(d.memberOf, id)
+			}
+		}
+	}
+}
+
+// forget drops an owner that wants nothing and has nothing.
+func (d *declared) forget(o row.Owner) {
+	if own := d.owners[o]; own != nil && len(own.ids) == 0 && len(own.elements) == 0 && len(own.loose) == 0 {
+		delete(d.owners, o)
+	}
+}
+
+// without returns the list less one x. It may reuse the list's memory.
+func without[T comparable](list []T, x T) []T {
+	i := slices.Index(list, x)
+	if i < 0 {
+		return list
+	}
+	list[i] = list[len(list)-1]
+	return list[:len(list)-1]
+}

@@ -1,0 +1,129 @@
+package nbsync
+
+import (
+	"slices"
+
+	"github.com/woven-network/woven/go-controller/pkg/row"
+)
+
+// join puts the owner's rows and values into the sets that should hold them.
+func (p *planner) join(t *translation) {
+	for _, w := range t.rows {
+		// Not only what the row declares itself: others may have declared it a member too.
+		keys := slices.Clone(p.memberOf[w.ID])
+		slices.SortFunc(keys, func(a, b setKey) int { return compareSets(a, b) })
+		for _, key := range slices.Compact(keys) {
+			p.ensure(t, element{set: key, value: w.ID.String(), ref: true})
+		}
+	}
+	for _, e := range p.of(t.owner).elements {
+		if id, ok := e.member(); !ok || p.declared.rows[id] != t.owner {
+			p.ensure(t, e)
+		}
+	}
+}
+
+func compareSets(a, b setKey) int {
+	if c := a.row.Compare(b.row); c != 0 {
+		return c
+	}
+	if a.column < b.column {
+		return -1
+	} else if a.column > b.column {
+		return 1
+	}
+	return 0
+}
+
+// ensure adds an element to a set unless it is there. Sets of rows that are made by this plan are written by fill.
+func (p *planner) ensure(t *translation, e element) {
+	if _, ok := p.inserts[e.set.row]; ok {
+		return
+	}
+	f := p.pick(e.set.row)
+	if f == nil || p.released[f.uuid] != nil {
+		// Whoever declared it for this row waits for the set; this owner does not depend on it.
+		return
+	}
+	value := p.valueOf(e)
+	if value == "" || f.has(e.set.column, value) {
+		return
+	}
+	op := p.mutate(f, t.owner)
+	add := Element{Column: e.set.column, Name: e.value, value: value}
+	if !slices.Contains(op.Add, add) {
+		op.Add = append(op.Add, add)
+	}
+}
+
+// valueOf returns an element as the database holds it, "" for a row that does not exist.
+func (p *planner) valueOf(e element) string {
+	if id, ok := e.member(); ok {
+		return p.uuid(id)
+	}
+	return e.value
+}
+
+// fill writes the sets of the rows that are made: with all their members at once, whoever declared them, so that a
+// port group that comes back is never there half.
+func (p *planner) fill() {
+	for id, op := range p.inserts {
+		for _, name := range p.tables[id.Table].Members {
+			var names, values []string
+			for value, owners := range p.declared.sets[setKey{row: id, column: name}] {
+				if !slices.ContainsFunc(owners, p.takesPart) {
+					continue
+				}
+				e := element{set: setKey{row: id, column: name}, value: value, ref: p.tables[id.Table].columns[name].ref}
+				if v := p.valueOf(e); v != "" {
+					names, values = append(names, refName(value)), append(values, v)
+				}
+			}
+			if len(values) > 0 {
+				slices.Sort(values)
+				op.Columns = append(op.Columns, Column{Name: name, Want: names, value: values})
+			}
+		}
+	}
+}
+
+// takesPart says whether what an owner declares is in the database already or comes with this plan. The address of a
+// pod whose port cannot be made must not be in a set.
+func (p *planner) takesPart(o row.Owner) bool {
+	_, ready := p.ready[o]
+	return ready || p.of(o).synced
+}
+
+// leave takes those elements out of sets that the owner has declared and that nobody wants any more.
+func (p *planner) leave(t *translation) {
+	for e := range p.of(t.owner).loose {
+		f := p.pick(e.set.row)
+		if f == nil || p.released[f.uuid] != nil || p.wants(e) {
+			continue
+		}
+		id, ok := e.member()
+		if !ok {
+			p.drop(f, e.set.column, e.value, e.value, t.owner)
+			continue
+		}
+		for _, uuid := range p.uuids[id] {
+			// The server takes a row that goes out of weak references by itself.
+			if p.released[uuid] != nil && p.tables[e.set.row.Table].columns[e.set.column].weak {
+				continue
+			}
+			p.drop(f, e.set.column, e.value, uuid, t.owner)
+		}
+	}
+}
+
+// drop removes an element from a set if it is there.
+func (p *planner) drop(f *found, column, name, value string, o row.Owner) {
+	if !f.has(column, value) {
+		return
+	}
+	op := p.mutate(f, o)
+	remove := Element{Column: column, Name: name, value: value}
+	if !slices.Contains(op.Remove, remove) {
+		op.Remove = append(op.Remove, remove)
+	}
+}

@@ -1,0 +1,206 @@
+package nbsync
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/ovn-kubernetes/libovsdb/cache"
+	"github.com/ovn-kubernetes/libovsdb/model"
+
+	"github.com/woven-network/woven/go-controller/pkg/row"
+)
+
+// state is what the engine knows during one connection to the database. It belongs to one goroutine.
+type state struct {
+	wanted Source
+	tables map[string]*table
+	cache  *cache.TableCache
+	*declared
+	// known maps the UUID of each row of ours to what we know of it. The content is in the cache.
+	known map[string]*known
+	// uuids maps a row's ID to the UUIDs it has; more than one after a crash or by hand.
+	uuids map[row.ID][]string
+	// owned maps an owner to the UUIDs of its rows.
+	owned map[row.Owner]map[string]struct{}
+	// untranslated holds the owners whose Source has failed since the start, so that nobody knows what they
+	// want. Until it is empty no element is taken out of a set just because nobody is known to want it.
+	untranslated map[row.Owner]error
+}
+
+// known is what we know of a row of ours. It outlasts the row's own marks, so that a row whose marks were removed by
+// hand gets them back.
+type known struct {
+	id    row.ID
+	owner row.Owner
+	// fingerprint is that of the columns declared whole when the row was last as it should be. An event whose
+	// row has it tells nothing new, such as those that our own transactions cause.
+	fingerprint uint64
+}
+
+func newState(wanted Source, c *cache.TableCache) (*state, error) {
+	tables, err := tablesOf(c.DatabaseModel())
+	if err != nil {
+		return nil, err
+	}
+	return &state{
+		wanted: wanted, tables: tables, cache: c, declared: newDeclared(),
+		known: map[string]*known{}, uuids: map[row.ID][]string{}, owned: map[row.Owner]map[string]struct{}{},
+		untranslated: map[row.Owner]error{},
+	}, nil
+}
+
+// load reads which rows of ours the database has, and translates every owner: those given and those found. It
+// returns the translations that succeeded; s.untranslated has the others.
+func (s *state) load(owners []row.Owner) []*translation {
+	s.scan(func(t *table) bool { return t.Naming == row.ByColumn || t.Naming == row.ByExternalID })
+	all := map[row.Owner]struct{}{}
+	for _, o := range owners {
+		all[o] = struct{}{}
+	}
+	for o := range s.owned {
+		all[o] = struct{}{}
+	}
+	var out []*translation
+	for _, o := range slices.Sorted(maps.Keys(all)) {
+		t, err := s.translate(o)
+		if err != nil {
+			s.untranslated[o] = err
+			continue
+		}
+		out = append(out, t)
+	}
+	// Whose the rows without external_ids are follows from what was just translated.
+	s.scan(func(t *table) bool { return t.Naming == row.ByReservedName || t.Naming == row.ByPort })
+	for o := range s.owned {
+		if _, ok := all[o]; ok {
+			continue
+		}
+		if t, err := s.translate(o); err == nil {
+			out = append(out, t)
+		} else {
+			s.untranslated[o] = err
+		}
+	}
+	s.loosenAll()
+	return out
+}
+
+// scan notes the rows of ours in some tables.
+func (s *state) scan(which func(*table) bool) {
+	for _, description := range row.Tables {
+		t := s.tables[description.Name]
+		if !which(t) {
+			continue
+		}
+		for uuid, m := range s.cache.Table(t.Name).RowsShallow() {
+			if id, owner, ok := s.identify(t, m); ok {
+				s.learn(uuid, id, owner)
+			}
+		}
+	}
+}
+
+// identify returns a row's ID and owner as its marks tell them, false for a row that is not ours.
+func (s *state) identify(t *table, m model.Model) (row.ID, row.Owner, bool) {
+	id := row.ID{Table: t.Name, Name: t.name(m)}
+	switch t.Naming {
+	case row.ByReservedName:
+		if !isReserved(id.Name) {
+			return id, "", false
+		}
+		if o, ok := s.rows[id]; ok {
+			return id, o, true
+		}
+		return id, row.Cluster, true
+	case row.ByPort:
+		if o, ok := s.rows[id]; ok {
+			return id, o, true
+		}
+		port := row.ID{Table: "Logical_Router_Port", Name: t.text(m, "logical_port")}
+		for _, uuid := range s.uuids[port] {
+			return id, s.known[uuid].owner, true
+		}
+		return id, "", false
+	default:
+		owner, ok := t.externalIDs(m)[row.OwnerKey]
+		return id, row.Owner(owner), ok && owner != ""
+	}
+}
+
+func isReserved(name string) bool { return strings.HasPrefix(name, row.ReservedPrefix) }
+
+// learn notes a row of ours, or that it has another ID or owner.
+func (s *state) learn(uuid string, id row.ID, owner row.Owner) *known {
+	s.unlearn(uuid)
+	k := &known{id: id, owner: owner}
+	s.known[uuid] = k
+	s.uuids[id] = append(s.uuids[id], uuid)
+	if s.owned[owner] == nil {
+		s.owned[owner] = map[string]struct{}{}
+	}
+	s.owned[owner][uuid] = struct{}{}
+	return k
+}
+
+// unlearn forgets a row that is gone.
+func (s *state) unlearn(uuid string) {
+	k := s.known[uuid]
+	if k == nil {
+		return
+	}
+	delete(s.known, uuid)
+	if rest := without(s.uuids[k.id], uuid); len(rest) > 0 {
+		s.uuids[k.id] = rest
+	} else {
+		delete(s.uuids, k.id)
+	}
+	if delete(s.owned[k.owner], uuid); len(s.owned[k.owner]) == 0 {
+		delete(s.owned, k.owner)
+	}
+}
+
+// loosenAll finds the elements in sets of ours that nobody wants, such as those of a pod that left a port group while
+// no controller ran. Elements that are rows of somebody else's stay.
+func (s *state) loosenAll() {
+	for _, t := range s.tables {
+		if len(t.Members) == 0 {
+			continue
+		}
+		for uuid, m := range s.cache.Table(t.Name).RowsShallow() {
+			k := s.known[uuid]
+			if k == nil {
+				continue
+			}
+			for _, c := range t.Members {
+				for _, v := range t.elements(m, c) {
+					s.loosenUnwanted(k, c, v)
+				}
+			}
+		}
+	}
+}
+
+// loosenUnwanted notes that an element of a set of ours has to go if nobody wants it. value is as the database has it.
+// It returns whether it has to.
+func (s *state) loosenUnwanted(set *known, column, value string) bool {
+	e := element{set: setKey{row: set.id, column: column}, value: value, ref: s.tables[set.id.Table].columns[column].ref}
+	if e.ref {
+		member := s.known[value]
+		if member == nil || s.untranslated[member.owner] != nil {
+			return false
+		}
+		e.value = member.id.String()
+	}
+	if len(s.untranslated) > 0 || s.wants(e) {
+		return false
+	}
+	s.of(set.owner).loosen(e)
+	return true
+}
+
+// unknown returns the failures of the owners that could not be translated.
+func (s *state) unknown() error {
+	return errors.Join(slices.Collect(maps.Values(s.untranslated))...)
+}

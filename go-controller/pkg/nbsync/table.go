@@ -1,0 +1,99 @@
+package nbsync
+
+import (
+	"fmt"
+	"reflect"
+
+	"github.com/ovn-kubernetes/libovsdb/model"
+	"github.com/ovn-kubernetes/libovsdb/ovsdb"
+
+	"github.com/woven-network/woven/go-controller/pkg/row"
+)
+
+// table is a described table together with its schema and its Go struct.
+type table struct {
+	row.Table
+	// columns maps a column's name to how it is stored.
+	columns map[string]column
+	// model is the pointer type of the generated struct.
+	model reflect.Type
+}
+
+type column struct {
+	schema *ovsdb.ColumnSchema
+	// field is the index of the struct's field.
+	field int
+	// ref says that the column holds UUIDs of other rows.
+	ref bool
+	// weak says that the server takes a deleted row out of the column by itself.
+	weak bool
+}
+
+// tablesOf joins the descriptions of package row with a connected database's schema.
+func tablesOf(db model.DatabaseModel) (map[string]*table, error) {
+	tables := make(map[string]*table, len(row.Tables))
+	for _, description := range row.Tables {
+		schema, pointer := db.Schema.Table(description.Name), db.Types()[description.Name]
+		if schema == nil || pointer == nil {
+			return nil, fmt.Errorf("the database has no table %s", description.Name)
+		}
+		t := &table{Table: description, columns: map[string]column{}, model: pointer}
+		for i := range pointer.Elem().NumField() {
+			name := pointer.Elem().Field(i).Tag.Get("ovsdb")
+			if c := schema.Column(name); c != nil && name != "_uuid" {
+				t.columns[name] = newColumn(c, i)
+			}
+		}
+		tables[t.Name] = t
+	}
+	return tables, nil
+}
+
+func newColumn(schema *ovsdb.ColumnSchema, field int) column {
+	c := column{schema: schema, field: field}
+	if schema.TypeObj != nil && schema.TypeObj.Key != nil && schema.TypeObj.Key.Type == ovsdb.TypeUUID {
+		refType, err := schema.TypeObj.Key.RefType()
+		c.ref, c.weak = true, err == nil && refType == ovsdb.Weak
+	}
+	return c
+}
+
+// value returns a column of a model.
+func (t *table) value(m model.Model, name string) any {
+	return reflect.ValueOf(m).Elem().Field(t.columns[name].field).Interface()
+}
+
+// elements returns a members-only set of a model; all of them hold text or UUIDs.
+func (t *table) elements(m model.Model, name string) []string {
+	return t.value(m, name).([]string)
+}
+
+// text returns a string column of a model.
+func (t *table) text(m model.Model, name string) string {
+	return t.value(m, name).(string)
+}
+
+// externalIDs returns the column external_ids, nil for a table that has none.
+func (t *table) externalIDs(m model.Model) map[string]string {
+	if _, ok := t.columns["external_ids"]; !ok {
+		return nil
+	}
+	return t.value(m, "external_ids").(map[string]string)
+}
+
+// name returns the name of a row's ID as the row itself tells it.
+func (t *table) name(m model.Model) string {
+	switch t.Naming {
+	case row.ByColumn, row.ByReservedName:
+		return t.text(m, "name")
+	case row.ByPort:
+		return row.PortBindingName(t.text(m, "logical_port"), t.text(m, "ip"))
+	default:
+		return t.externalIDs(m)[row.NameKey]
+	}
+}
+
+// uuidOf returns a model's UUID.
+func uuidOf(m model.Model) string {
+	return m.(interface{ GetUUID() string }).GetUUID()
+}

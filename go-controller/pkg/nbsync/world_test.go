@@ -1,0 +1,248 @@
+package nbsync
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
+	libovsdb "github.com/ovn-kubernetes/libovsdb/ovsdb"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"github.com/woven-network/woven/go-controller/pkg/config"
+	"github.com/woven-network/woven/go-controller/pkg/ovn/schema"
+	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
+	"github.com/woven-network/woven/go-controller/pkg/ovsdb/ovsdbtest"
+	"github.com/woven-network/woven/go-controller/pkg/row"
+)
+
+// world is an ovsdb-server, an engine that writes to it, what the engine should write, and an administrator with a
+// connection of his own.
+type world struct {
+	t      testing.TB
+	server *ovsdbtest.Server
+	engine *Engine
+	admin  *ovsdb.Client
+	stop   context.CancelFunc
+
+	mu sync.Mutex
+	// rows maps an owner to what it should have.
+	rows map[row.Owner][]row.Row
+	// broken maps an owner to the error of its translation.
+	broken map[row.Owner]error
+	asked  map[row.Owner]int
+	// errors holds the lines that the engine has logged as errors.
+	errors []string
+}
+
+func newWorld(t testing.TB) *world {
+	w := &world{t: t, server: ovsdbtest.Start(t, schema.Northbound), rows: map[row.Owner][]row.Row{}, broken: map[row.Owner]error{}, asked: map[row.Owner]int{}}
+	w.admin = w.dial()
+	return w
+}
+
+func (w *world) dial() *ovsdb.Client {
+	target, err := ovsdb.Northbound(config.OVN{Northbound: w.server.Remote})
+	require.NoError(w.t, err)
+	c, err := ovsdb.Dial(w.t.Context(), target, logr.Discard())
+	require.NoError(w.t, err)
+	w.t.Cleanup(c.Close)
+	return c
+}
+
+// start makes an engine and runs it until the test ends or w.stop is called.
+func (w *world) start() {
+	w.make()
+	ctx, cancel := context.WithCancel(w.t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = w.engine.Run(ctx)
+	}()
+	w.stop = func() { cancel(); <-done }
+	w.t.Cleanup(w.stop)
+	w.settle()
+}
+
+func (w *world) make() {
+	var err error
+	w.engine, err = New(Options{
+		Client: w.dial(), Source: w.source, Owners: w.owners, Registerer: prometheus.NewRegistry(),
+		BatchInterval: time.Millisecond,
+		Log: funcr.New(func(_, line string) {
+			if strings.Contains(line, `"error"`) {
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				w.errors = append(w.errors, line)
+			}
+		}, funcr.Options{}),
+	})
+	require.NoError(w.t, err)
+}
+
+func (w *world) source(o row.Owner) ([]row.Row, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.asked[o]++
+	return w.rows[o], w.broken[o]
+}
+
+func (w *world) owners() []row.Owner {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Collect(maps.Keys(w.rows))
+}
+
+// want says what an owner should have, without telling the engine.
+func (w *world) want(o row.Owner, rows ...row.Row) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.rows[o] = rows
+	if len(rows) == 0 {
+		delete(w.rows, o)
+	}
+}
+
+// sync says what an owner should have, tells the engine and waits for it.
+func (w *world) sync(o row.Owner, rows ...row.Row) {
+	w.t.Helper()
+	w.want(o, rows...)
+	w.engine.Mark(o)
+	w.settle()
+}
+
+// settle waits until the engine has nothing to do.
+func (w *world) settle() {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), 30*time.Second)
+	defer cancel()
+	require.NoError(w.t, w.engine.Wait(ctx))
+}
+
+// operations returns the operations that are carried out during f, as the metrics count them.
+func (w *world) operations(f func()) (transactions, operations int) {
+	w.t.Helper()
+	t, o := w.counted()
+	f()
+	t2, o2 := w.counted()
+	return t2 - t, o2 - o
+}
+
+func (w *world) counted() (transactions, operations int) {
+	families, err := w.engine.options.Registerer.(*prometheus.Registry).Gather()
+	require.NoError(w.t, err)
+	for _, f := range families {
+		n := 0
+		for _, m := range f.Metric {
+			n += int(m.GetCounter().GetValue())
+		}
+		switch f.GetName() {
+		case "woven_nbsync_transactions_total":
+			transactions = n
+		case "woven_nbsync_operations_total":
+			operations = n
+		}
+	}
+	return transactions, operations
+}
+
+// transact lets the administrator change the database by hand.
+func (w *world) transact(operations ...libovsdb.Operation) []libovsdb.OperationResult {
+	w.t.Helper()
+	results, err := w.admin.Transact(w.t.Context(), operations...)
+	require.NoError(w.t, err)
+	_, err = libovsdb.CheckOperationResults(results, operations)
+	require.NoError(w.t, err, "%v", results)
+	return results
+}
+
+// row returns the rows of a table with a value in a column, as the administrator sees them.
+func (w *world) find(table, column, value string) []libovsdb.Row {
+	w.t.Helper()
+	op := libovsdb.Operation{Op: libovsdb.OperationSelect, Table: table}
+	switch column {
+	case "":
+	case "external_ids":
+		op.Where = []libovsdb.Condition{libovsdb.NewCondition(column, libovsdb.ConditionIncludes,
+			libovsdb.OvsMap{GoMap: map[any]any{row.NameKey: value}})}
+	default:
+		op.Where = []libovsdb.Condition{libovsdb.NewCondition(column, libovsdb.ConditionEqual, value)}
+	}
+	return w.transact(op)[0].Rows
+}
+
+// versions maps every row to its version, which the server changes with each write (RFC 7047, "_version").
+func (w *world) versions() map[string]string {
+	out := map[string]string{}
+	for _, t := range row.Tables {
+		for _, r := range w.find(t.Name, "", "") {
+			out[t.Name+" "+text(r["_uuid"])] = text(r["_version"])
+		}
+	}
+	return out
+}
+
+func (w *world) one(table, name string) libovsdb.Row {
+	w.t.Helper()
+	column := "name"
+	if d, _ := row.Northbound(table); d.Naming == row.ByExternalID {
+		column = "external_ids"
+	}
+	rows := w.find(table, column, name)
+	require.Len(w.t, rows, 1, "%s %s", table, name)
+	return rows[0]
+}
+
+func (w *world) uuid(table, name string) libovsdb.UUID {
+	w.t.Helper()
+	return w.one(table, name)["_uuid"].(libovsdb.UUID)
+}
+
+// set returns a set column's elements as text.
+func (w *world) set(table, name, column string) []string {
+	w.t.Helper()
+	out := []string{}
+	switch v := w.one(table, name)[column].(type) {
+	case libovsdb.OvsSet:
+		for _, e := range v.GoSet {
+			out = append(out, text(e))
+		}
+	default:
+		out = append(out, text(v))
+	}
+	slices.Sort(out)
+	return out
+}
+
+func text(v any) string {
+	if u, ok := v.(libovsdb.UUID); ok {
+		return u.GoUUID
+	}
+	return fmt.Sprint(v)
+}
+
+// eventually waits until the engine has made something so in answer to an event; its events come by another way than
+// the test's.
+func (w *world) eventually(what string, f func() bool) {
+	w.t.Helper()
+	require.Eventually(w.t, f, 5*time.Second, 2*time.Millisecond, what)
+	w.settle()
+}
+
+// where is the condition for a row.
+func where(u libovsdb.UUID) []libovsdb.Condition {
+	return []libovsdb.Condition{libovsdb.NewCondition("_uuid", libovsdb.ConditionEqual, u)}
+}
+
+func (w *world) logged() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.errors)
+}
