@@ -30,6 +30,7 @@ func (c *Cluster) Up(ctx context.Context) error {
 		{Title: "build the cluster's images", Do: c.clusterImages},
 		{Title: "start the machines", Do: c.startMachines},
 		{Title: "lay the underlay network", Do: c.layNetwork},
+		{Title: "start the world outside", Do: c.startOutside},
 		{Title: "make certificates", Do: c.certificates},
 		{Title: "start the control plane", Log: machine.Log(plan.ControlPlane, kube.APIServer), Do: c.startControlPlane},
 		{Title: "start containerd on every node", Do: c.startContainerd},
@@ -82,9 +83,10 @@ The cluster is up. Try:
 
   eval "$(make -s env)"                     kubectl and KUBECONFIG for this shell
   kubectl get nodes,pods -A -o wide
-  kubectl run a --image=localhost/agnhost:dev -- netexec
-  kubectl exec a -- curl -s http://kubernetes.default
-  make shell NODE=worker-1                  inside a node; NODE=external is a host outside
+  kubectl run a --image=localhost/agnhost:dev -- netexec --http-port=8080
+  kubectl exec -it a -- bash
+  make shell NODE=worker-1                  inside a node; NODE=external is a host outside, with an
+                                            echo server at external.sandbox.test:8080/clientip
   make status                               what runs, and where its logs are
   make down
 `)

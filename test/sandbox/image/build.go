@@ -32,7 +32,8 @@ type Built struct {
 	// Tag is a digest of what went into the image, so that a changed image has another name and Kubernetes replaces
 	// its pods. The tag "dev" names it too.
 	Tag string
-	// Archive is a docker-archive(5) with both names.
+	// Archive is an OCI image layout in a tar file. It lacks what is in the archive of the image's base, which is
+	// to be imported before.
 	Archive string
 }
 
@@ -64,12 +65,18 @@ func (b Builder) Build(ctx context.Context, i Image) (Built, error) {
 		if err := b.buildah(ctx, log, append(args, i.Context)...); err != nil {
 			return err
 		}
-		archive := filepath.Join(dir, short+".tar")
-		return b.buildah(ctx, log, "push", "--disable-compression", built.Ref(), "docker-archive:"+archive+":"+built.Ref())
+		whole := b.Cache.Path("partial", short+".tar")
+		defer os.Remove(whole)
+		if err := b.buildah(ctx, log, "push", "--disable-compression", built.Ref(), "oci-archive:"+whole+":"+built.Ref()); err != nil {
+			return err
+		}
+		return leaveOut(whole, archive(dir, short), blobList(i.Base.Archive), blobList(archive(dir, short)))
 	})
-	built.Archive = filepath.Join(dir, short+".tar")
+	built.Archive = archive(dir, short)
 	return built, err
 }
+
+func archive(dir, short string) string { return filepath.Join(dir, short+".tar") }
 
 // buildah runs buildah on storage in the cache, in a mount namespace of its own: it leaves mounts behind.
 func (b Builder) buildah(ctx context.Context, log string, args ...string) error {

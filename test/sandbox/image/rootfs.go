@@ -22,10 +22,13 @@ const suite = "trixie"
 // network.
 var rootfsPackages = []string{"ovn-central", "ovn-host", "openvswitch-switch", "iproute2", "ethtool", "tcpdump", "procps", "iputils-ping"}
 
+// superfluous is removed from the root file system: every node unpacks it, and nobody reads it in a container.
+var superfluous = []string{"var/cache/apt/archives", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info"}
+
 // Rootfs returns the folder of a Debian root file system, made by debootstrap the first time.
 func Rootfs(ctx context.Context, c deps.Cache) (string, error) {
 	include := strings.Join(rootfsPackages, ",")
-	return c.Ensure("rootfs-"+suite, deps.Key(suite, include), func(dir string) error {
+	return c.Ensure("rootfs-"+suite, deps.Key(suite, include, strings.Join(superfluous, ",")), func(dir string) error {
 		mirror, err := mirror(ctx)
 		if err != nil {
 			return err
@@ -34,7 +37,12 @@ func Rootfs(ctx context.Context, c deps.Cache) (string, error) {
 		if err := deps.RunLogged(ctx, c.Log("rootfs"), cmd); err != nil {
 			return err
 		}
-		return os.RemoveAll(filepath.Join(dir, "var/cache/apt/archives"))
+		for _, path := range superfluous {
+			if err := os.RemoveAll(filepath.Join(dir, path)); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 

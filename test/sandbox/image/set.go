@@ -25,7 +25,7 @@ type Programs struct {
 	Repo, Kubernetes, Addons, Woven string
 }
 
-// BuildCluster makes the images that a cluster needs without a pod network.
+// BuildCluster makes the images that a cluster needs without a pod network, in the order of their import.
 func (b Builder) BuildCluster(ctx context.Context, rootfs string, p Programs) ([]Built, error) {
 	pause := b.Cache.Path("pause")
 	if err := deps.BuildPause(ctx, b.Cache, p.Repo, pause); err != nil {
@@ -35,7 +35,7 @@ func (b Builder) BuildCluster(ctx context.Context, rootfs string, p Programs) ([
 	if err != nil {
 		return nil, err
 	}
-	var all []Built
+	all := []Built{debian}
 	for _, i := range []struct {
 		name, program string
 		from          Built

@@ -16,7 +16,7 @@ import (
 // CgroupRoot is the cgroup, in every hierarchy, below which everything of the sandbox runs. A machine's own
 // processes are in <CgroupRoot>/<machine>/init, a leaf because cgroup v2 wants processes in leaves only; its
 // containers are beside it.
-const CgroupRoot = "/woven-sandbox"
+var CgroupRoot = "/" + instance
 
 // Cgroup is the parent cgroup of a machine's containers.
 func Cgroup(name string) string { return filepath.Join(CgroupRoot, name) }

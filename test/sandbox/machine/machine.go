@@ -8,6 +8,7 @@
 package machine
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,11 +22,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// instance is the name of the sandbox. A second one beside the first, such as for trying out a change of the
+// sandbox itself, is had by setting WOVEN_SANDBOX for every command; it is to go down first.
+var instance = cmp.Or(os.Getenv("WOVEN_SANDBOX"), "woven-sandbox")
+
 // StateDir holds everything that the sandbox keeps on disk while it is up: a folder per machine and the cluster's
 // certificates. RunDir holds the sockets of the machines' inits.
-const (
-	StateDir = "/var/lib/woven-sandbox"
-	RunDir   = "/run/woven-sandbox"
+var (
+	StateDir = filepath.Join("/var/lib", instance)
+	RunDir   = filepath.Join("/run", instance)
 )
 
 // Machine is a running machine.
