@@ -95,7 +95,7 @@ func installCNI() *cobra.Command {
 	var shim, dir string
 	c := &cobra.Command{Use: "install-cni", Short: "Copy the CNI shim to where the container runtime looks for it", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return agent.InstallCNI(shim, dir) }}
-	c.Flags().StringVar(&shim, "shim", "/usr/bin/woven-cni", "the shim to copy")
+	c.Flags().StringVar(&shim, "shim", "/usr/local/bin/woven-cni", "the shim to copy")
 	c.Flags().StringVar(&dir, "cni-bin-dir", "/opt/cni/bin", "directory of the container runtime's CNI plugins")
 	return c
 }
