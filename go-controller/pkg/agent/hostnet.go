@@ -36,6 +36,9 @@ type hostPlan struct {
 type hostRoute struct {
 	dst netip.Prefix
 	via netip.Addr
+	// source is ovn0's address. It is not left to the kernel: for a connection to an address of the node itself,
+	// IPv6 would choose that very address (RFC 6724 rule 1), and the answers would never leave the host.
+	source netip.Addr
 	// table is a routing table; 254 is the main one.
 	table int
 }
@@ -52,16 +55,22 @@ func planHost(h hostPort, ips []netip.Addr, c *config.Parsed) hostPlan {
 	p := hostPlan{Addresses: h.Addresses}
 	for _, subnet := range h.Subnets {
 		is4, router := subnet.Addr().Is4(), routerOf(subnet)
+		var own netip.Addr
+		for _, a := range h.Addresses {
+			if subnet.Contains(a.Addr()) {
+				own = a.Addr()
+			}
+		}
 		for _, n := range slices.Concat(c.Cluster, c.Service) {
 			if n.Addr().Is4() == is4 {
-				p.Routes = append(p.Routes, hostRoute{dst: n, via: router, table: mainTable})
+				p.Routes = append(p.Routes, hostRoute{dst: n, via: router, source: own, table: mainTable})
 			}
 		}
 		for _, a := range ips {
 			if a.Is4() != is4 {
 				continue
 			}
-			p.Routes = append(p.Routes, hostRoute{dst: everything(a), via: router, table: nodePortTable})
+			p.Routes = append(p.Routes, hostRoute{dst: everything(a), via: router, source: own, table: nodePortTable})
 			for _, protocol := range []int{unix.IPPROTO_TCP, unix.IPPROTO_UDP, unix.IPPROTO_SCTP} {
 				p.Rules = append(p.Rules, hostRule{to: a, protocol: protocol, ports: c.NodePort})
 			}
@@ -124,7 +133,7 @@ func (p hostPlan) setAddresses(host netlink.Link) error {
 }
 
 func (r hostRoute) netlink(host netlink.Link) *netlink.Route {
-	return &netlink.Route{LinkIndex: host.Attrs().Index, Dst: ipNet(r.dst), Gw: ip(r.via), Table: r.table, Protocol: routeProtocol}
+	return &netlink.Route{LinkIndex: host.Attrs().Index, Dst: ipNet(r.dst), Gw: ip(r.via), Src: ip(r.source), Table: r.table, Protocol: routeProtocol}
 }
 
 // setRoutes adds the planned routes and removes others of ours.
@@ -140,7 +149,7 @@ func (p hostPlan) setRoutes(host netlink.Link) error {
 				continue
 			}
 			got, _ := routeOf(r, f)
-			h := hostRoute{dst: got.Dst, via: got.Gateway, table: got.Table}
+			h := hostRoute{dst: got.Dst, via: got.Gateway, source: got.Source, table: got.Table}
 			if r.LinkIndex == host.Attrs().Index && slices.Contains(p.Routes, h) {
 				ours = append(ours, h)
 				continue
