@@ -43,3 +43,36 @@ status: sandbox ## Show machines, services, nodes and pods
 
 # quote makes one word of the shell out of any text.
 quote = '$(subst ','\'',$(1))'
+
+##@ Code
+
+TOOL = go tool -modfile=test/tools/go.mod
+
+.PHONY: binaries prepare test test-unit test-root test-e2e lint generate check-generated
+binaries: ## Build the four programs into out/
+	@CGO_ENABLED=0 go build -o out/ ./go-controller/cmd/...
+
+prepare: sandbox ## Install packages and build Kubernetes and OVN's root file system, once, into the cache [root]
+	@bin/sandbox prepare
+
+test: ## Every test, as CI runs them: installs what it needs, ends what it starts [root]
+	@test/all
+
+test-unit: ## Tests without a cluster and without root; OVSDB servers and northd are real ones
+	@go test -timeout 5m ./...
+
+test-root: ## Tests that make network namespaces, but no cluster [root]
+	@go test -tags root -timeout 10m ./go-controller/pkg/agent/... ./test/sandbox/...
+
+test-e2e: ## Tests in the cluster of `make up` [root; RUN='regexp' for some]
+	@go test -tags e2e -count=1 -timeout 20m -v ./test/e2e/... $(if $(RUN),-run '$(RUN)')
+
+lint: ## golangci-lint, with the rules that keep translators pure
+	@$(TOOL) golangci-lint run ./...
+
+generate: ## Make the OVSDB models anew from their schemas
+	@go generate ./go-controller/...
+
+check-generated: generate ## Fail when generated code or go.mod is not what its source says
+	@go mod tidy -diff
+	@git diff --exit-code -- go-controller/pkg/ovn
