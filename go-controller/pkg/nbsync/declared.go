@@ -83,12 +83,22 @@ func (own *declaration) loosen(e element) {
 	own.loose[e] = struct{}{}
 }
 
+// contested is the error of an owner that wants a row of another's.
+type contested struct {
+	id    row.ID
+	owner row.Owner
+}
+
+func (e *contested) Error() string {
+	return fmt.Sprintf("row %s is wanted by %s already; two owners cannot have the same row", e.id, e.owner)
+}
+
 // replace puts an owner's new declaration in the place of its old one. What it no longer declares becomes loose. It
 // returns an error and changes nothing when a row is wanted by another owner already.
 func (d *declared) replace(o row.Owner, ids []row.ID, elements []element) error {
 	for _, id := range ids {
 		if other, ok := d.rows[id]; ok && other != o {
-			return fmt.Errorf("row %s is wanted by %s already; two owners cannot have the same row", id, other)
+			return &contested{id: id, owner: other}
 		}
 	}
 	own := d.of(o)

@@ -50,7 +50,7 @@ func (r *run) serve() {
 	for r.ctx.Err() == nil {
 		r.collect()
 		if r.queue.len() > 0 {
-			r.batch()
+			r.work()
 			continue
 		}
 		r.inbox.rest()
@@ -104,80 +104,4 @@ func (r *run) collect() {
 		r.wake(id)
 	}
 	r.metrics.queue.Set(float64(r.queue.len()))
-}
-
-// batch takes owners from the queue until their rows fill a transaction, and carries them out.
-func (r *run) batch() {
-	began := map[row.Owner]time.Time{}
-	var ts []*translation
-	for rows := 0; rows < r.options.BatchRows; {
-		o, since, ok := r.queue.pop()
-		if !ok {
-			break
-		}
-		began[o] = since
-		if t := r.ask(o); t != nil {
-			ts = append(ts, t)
-			rows += len(t.rows) + 1
-		}
-	}
-	v := newView(r.state)
-	ts = r.companions(v, ts, began)
-	r.carryOut(v, ts, attempt{began: began})
-}
-
-// ask translates one owner, nil when that fails.
-func (r *run) ask(o row.Owner) *translation {
-	r.stopWaiting(o)
-	t, err := r.translate(o)
-	if err != nil {
-		r.fail(o, err, "translate")
-		return nil
-	}
-	if _, ok := r.untranslated[o]; ok {
-		delete(r.untranslated, o)
-		r.loosenAll()
-		for o, own := range r.declared.owners {
-			if len(own.loose) > 0 {
-				r.queue.push(o)
-			}
-		}
-	}
-	return t
-}
-
-// companions adds those owners whose rows the batch needs and which are queued themselves, or wait in turn for a
-// row of the batch: two owners that refer to each other can only be carried out together.
-func (r *run) companions(v *view, ts []*translation, began map[row.Owner]time.Time) []*translation {
-	coming := map[row.ID]struct{}{}
-	for _, t := range ts {
-		for _, w := range t.rows {
-			coming[w.ID] = struct{}{}
-		}
-	}
-	for i := 0; i < len(ts); i++ {
-		for _, id := range v.missing(ts[i], coming) {
-			o, wanted := r.declared.rows[id]
-			if !wanted || !r.free(o) {
-				continue
-			}
-			if since, ok := r.queue.remove(o); ok {
-				began[o] = since
-			}
-			if t := r.ask(o); t != nil {
-				ts = append(ts, t)
-				for _, w := range t.rows {
-					coming[w.ID] = struct{}{}
-				}
-			}
-		}
-	}
-	return ts
-}
-
-// free says whether an owner outside the batch may be taken into it: not one that has failed, whose turn comes later.
-func (r *run) free(o row.Owner) bool {
-	_, queued := r.queue.since[o]
-	_, waits := r.waiting[o]
-	return queued || waits
 }

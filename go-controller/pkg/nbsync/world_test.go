@@ -136,21 +136,22 @@ func (w *world) operations(f func()) (transactions, operations int) {
 }
 
 func (w *world) counted() (transactions, operations int) {
+	return int(w.metric("woven_nbsync_transactions_total")), int(w.metric("woven_nbsync_operations_total"))
+}
+
+// metric returns a counter's sum over its labels.
+func (w *world) metric(name string) float64 {
 	families, err := w.engine.options.Registerer.(*prometheus.Registry).Gather()
 	require.NoError(w.t, err)
+	sum := 0.0
 	for _, f := range families {
-		n := 0
-		for _, m := range f.Metric {
-			n += int(m.GetCounter().GetValue())
-		}
-		switch f.GetName() {
-		case "woven_nbsync_transactions_total":
-			transactions = n
-		case "woven_nbsync_operations_total":
-			operations = n
+		if f.GetName() == name {
+			for _, m := range f.Metric {
+				sum += m.GetCounter().GetValue()
+			}
 		}
 	}
-	return transactions, operations
+	return sum
 }
 
 // transact lets the administrator change the database by hand.
@@ -234,6 +235,14 @@ func (w *world) eventually(what string, f func() bool) {
 	w.t.Helper()
 	require.Eventually(w.t, f, 5*time.Second, 2*time.Millisecond, what)
 	w.settle()
+}
+
+// fresh returns what a new engine would know.
+func (w *world) fresh() *state {
+	s, err := newState(w.source, w.engine.options.Client.Cache())
+	require.NoError(w.t, err)
+	s.load(w.owners())
+	return s
 }
 
 // where is the condition for a row.
