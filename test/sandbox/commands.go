@@ -29,6 +29,19 @@ func up() *cobra.Command {
 	return cmd
 }
 
+func prepare() *cobra.Command {
+	return &cobra.Command{
+		Use: "prepare", Short: "Install packages and fill the cache, the part of up that takes minutes the first time", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := cluster.New(plan.Defaults(), cmd.OutOrStdout())
+			if err != nil {
+				return err
+			}
+			return c.Prepare(cmd.Context())
+		},
+	}
+}
+
 func down() *cobra.Command {
 	return &cobra.Command{
 		Use: "down", Short: "End the cluster and remove all of it but the cache", Args: cobra.NoArgs,

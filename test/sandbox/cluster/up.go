@@ -18,15 +18,13 @@ import (
 
 // Up brings the sandbox up. Every step looks whether it is done, so that Up may be interrupted and run again.
 func (c *Cluster) Up(ctx context.Context) error {
-	if os.Geteuid() != 0 {
-		return errors.New("the sandbox makes namespaces and cgroups: run it as root, for example by `sudo -E make up`")
+	if err := mustBeRoot(); err != nil {
+		return err
 	}
 	if err := c.claim(); err != nil {
 		return err
 	}
-	steps := []step.Step{
-		{Title: "install missing Debian packages", Log: c.cache.Log("packages"), Do: c.packages},
-		{Title: "build Kubernetes, CoreDNS, Debian's root file system", Do: c.prerequisites},
+	steps := append(c.preparation(), []step.Step{
 		{Title: "build the cluster's images", Do: c.clusterImages},
 		{Title: "start the machines", Do: c.startMachines},
 		{Title: "lay the underlay network", Do: c.layNetwork},
@@ -37,7 +35,7 @@ func (c *Cluster) Up(ctx context.Context) error {
 		{Title: "import the cluster's images", Do: c.importImages},
 		{Title: "start kubelet on every node", Do: c.startKubelets},
 		{Title: "deploy CoreDNS", Do: c.deployCoreDNS},
-	}
+	}...)
 	if c.Woven {
 		steps = append(steps, c.wovenSteps()...)
 	}
@@ -45,6 +43,28 @@ func (c *Cluster) Up(ctx context.Context) error {
 		return err
 	}
 	c.tellWhatNext()
+	return nil
+}
+
+// Prepare does the part of Up that touches nothing but packages and the cache; unit tests need its results too.
+func (c *Cluster) Prepare(ctx context.Context) error {
+	if err := mustBeRoot(); err != nil {
+		return err
+	}
+	return step.Run(ctx, c.out, c.preparation())
+}
+
+func (c *Cluster) preparation() []step.Step {
+	return []step.Step{
+		{Title: "install missing Debian packages", Log: c.cache.Log("packages"), Do: c.packages},
+		{Title: "build Kubernetes, CoreDNS, Debian's root file system", Do: c.prerequisites},
+	}
+}
+
+func mustBeRoot() error {
+	if os.Geteuid() != 0 {
+		return errors.New("the sandbox makes namespaces and cgroups: run it as root, for example by `sudo -E make up`")
+	}
 	return nil
 }
 
