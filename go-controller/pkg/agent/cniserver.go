@@ -80,7 +80,12 @@ func respond(result *current.Result, err error) cni.Response {
 }
 
 func (s *server) command(ctx context.Context, request cni.Request, pod attachment, netns *os.File) (*current.Result, error) {
+	if s.node.resting.Load() && request.Command != cni.Uninstall {
+		return nil, tryAgain("%s", uninstalled)
+	}
 	switch request.Command {
+	case cni.Uninstall:
+		return nil, s.uninstall(ctx)
 	case cni.Add:
 		if err := isNetns(netns); err != nil {
 			return nil, types.NewError(types.ErrInvalidNetNS, request.Netns+" is not a network namespace", err.Error())

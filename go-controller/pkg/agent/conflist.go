@@ -35,14 +35,6 @@ func writeConflist(dir string) error {
 	return nil
 }
 
-func removeConflist(dir string) error {
-	err := os.Remove(filepath.Join(dir, conflistName))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	return err
-}
-
 // replaceFile writes a file so that whoever reads it sees the old or the new content, never a part.
 func replaceFile(path string, content []byte, mode os.FileMode) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".woven-*")

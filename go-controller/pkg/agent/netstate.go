@@ -82,6 +82,9 @@ type memory struct {
 	MTU int `json:"mtu"`
 	// Boot is the kernel's boot ID (random(4)) at the time of writing.
 	Boot string `json:"boot"`
+	// Before maps the kernel settings of the node as a whole (globalSettings) to their values before the agent's
+	// first start, for uninstall.
+	Before map[string]int `json:"before,omitempty"`
 	netState
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -40,6 +41,10 @@ type node struct {
 
 	// south is nil until the Southbound database has been reached.
 	south atomic.Pointer[ovsdb.Client]
+	// resting is set when the node was uninstalled under a running agent.
+	resting atomic.Bool
+	// turning is held during a turn.
+	turning sync.Mutex
 	// wakeup holds a token when there is reason to look again.
 	wakeup chan struct{}
 	// ready is nil until the node is; later it is the last good state.
@@ -122,9 +127,26 @@ func (n *node) notReady() string {
 	return "the node agent has just started"
 }
 
+// uninstalled is what an agent waits for after its node was uninstalled.
+const uninstalled = "the pod woven-node of this node to be deleted: Woven was uninstalled here, and a new pod sets it up again"
+
+// rest ends the loop's work for good, and returns when no turn is under way.
+func (n *node) rest() {
+	n.resting.Store(true)
+	n.turning.Lock()
+	defer n.turning.Unlock()
+	n.ready.Store(nil)
+	n.wake()
+}
+
 // turn compares everything with what it should be and changes the difference. Each step returns an error when the next
 // cannot be done yet.
 func (n *node) turn(ctx context.Context) error {
+	n.turning.Lock()
+	defer n.turning.Unlock()
+	if n.resting.Load() {
+		return waiting(uninstalled)
+	}
 	session, err := n.local.Session(ctx)
 	if err != nil {
 		return err

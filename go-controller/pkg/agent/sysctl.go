@@ -40,6 +40,20 @@ func sysctl(path string) (int, error) {
 	return strconv.Atoi(strings.TrimSpace(string(text)))
 }
 
+// globalSettings are those that the agent changes for the node as a whole, and uninstall sets back.
+var globalSettings = []string{"ipv4/ip_forward", "ipv6/conf/all/forwarding", "ipv4/conf/all/rp_filter"}
+
+// readSettings returns the present values of settings; one that the kernel does not have is left out.
+func readSettings(paths []string) map[string]int {
+	values := map[string]int{}
+	for _, p := range paths {
+		if v, err := sysctl(p); err == nil {
+			values[p] = v
+		}
+	}
+	return values
+}
+
 // nodeSettings are those of the node as a whole.
 func nodeSettings(routerAdvertisements bool) []setting {
 	s := []setting{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/woven-network/woven/go-controller/pkg/cni"
+	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/gateway"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
 	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
@@ -20,22 +22,58 @@ import (
 // uninstallTimeout bounds the wait for the Open_vSwitch database, without which nothing is known.
 const uninstallTimeout = 30 * time.Second
 
-// Uninstall takes back all that Run made on this node. The agent must not run; what is done already is no error, so it
-// may be called again. ovn-controller should be stopped before: it makes br-int anew when it finds none.
+// Uninstall takes back all that Run made on this node. A running agent is asked to do it, and does nothing else any
+// more until its pod is made anew; without one it is done here. What is done already is no error.
 func Uninstall(ctx context.Context, o Options) error {
+	response, err := cni.Send(o.Socket, cni.Request{Command: cni.Uninstall, Config: []byte("{}")})
+	switch {
+	case err == nil && response.Error != nil:
+		return response.Error
+	case err == nil:
+		return removeShim(o)
+	case !errors.Is(err, os.ErrNotExist) && !errors.Is(err, unix.ECONNREFUSED):
+		return fmt.Errorf("the running agent: %w", err)
+	}
 	ctx, cancel := context.WithTimeout(ctx, uninstallTimeout)
 	defer cancel()
-	if err := removeConflist(o.ConfDir); err != nil {
-		return fmt.Errorf("network configuration: %w", err)
-	}
-	if err := os.Remove(filepath.Join(o.BinDir, cni.PluginType)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("CNI shim: %w", err)
-	}
 	local, err := dialLocal(ctx, "unix:"+filepath.Join(o.OVSRunDir, "db.sock"), o.Log)
 	if err != nil {
 		return err
 	}
 	defer local.Close()
+	if err := takeBack(ctx, local, o.Node, o.IPs, o.Config, o.ConfDir); err != nil {
+		return err
+	}
+	if err := removeFile(o.Socket); err != nil {
+		return err
+	}
+	return removeShim(o)
+}
+
+func removeShim(o Options) error {
+	return removeFile(filepath.Join(o.BinDir, cni.PluginType))
+}
+
+func removeFile(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("remove: %w", err)
+	}
+	return nil
+}
+
+// uninstall is done by a running agent: its loop rests from here on.
+func (s *server) uninstall(ctx context.Context) error {
+	n := s.node
+	n.rest()
+	return takeBack(ctx, s.local, n.name, n.ips, n.config, n.conflist)
+}
+
+// takeBack removes everything in the order that keeps the node reachable: pods and the host's ways to them first,
+// then the NIC gets back what br-ex has, and the bridges go last.
+func takeBack(ctx context.Context, local *ovsdb.Client, name string, ips []netip.Addr, c *config.Parsed, confDir string) error {
+	if err := removeFile(filepath.Join(confDir, conflistName)); err != nil {
+		return err
+	}
 	session, err := local.Session(ctx)
 	if err != nil {
 		return err
@@ -46,14 +84,7 @@ func Uninstall(ctx context.Context, o Options) error {
 	if err := removeHost(); err != nil {
 		return err
 	}
-	if err := giveBack(session, local, o); err != nil {
-		return err
-	}
-	if err := os.Remove(o.Socket); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("CNI socket: %w", err)
-	}
-	o.Log.Info("uninstalled")
-	return nil
+	return giveBack(session, local, &node{name: name, ips: ips, config: c})
 }
 
 // removePods takes the interfaces from pods that still run; they have no network from here on.
@@ -98,7 +129,7 @@ func removeHost() error {
 
 // giveBack moves addresses and routes from br-ex to the NIC and removes the bridges. br-ex keeps them until its
 // row is gone, so the node is reachable at every moment.
-func giveBack(session context.Context, local *ovsdb.Client, o Options) error {
+func giveBack(session context.Context, local *ovsdb.Client, n *node) error {
 	root, err := switchRow(session, local)
 	if err != nil || root == nil {
 		return err
@@ -112,7 +143,7 @@ func giveBack(session context.Context, local *ovsdb.Client, o Options) error {
 		if err != nil {
 			return err
 		}
-		if err := restoreNIC(remembered, o); err != nil {
+		if err := restoreNIC(remembered, n); err != nil {
 			return err
 		}
 	}
@@ -127,21 +158,23 @@ func giveBack(session context.Context, local *ovsdb.Client, o Options) error {
 			t.deleteBridge(own, b)
 		}
 	}
-	ours := (&node{name: o.Node, ips: o.IPs, config: o.Config}).externalIDs(uplink{nic: &netlink.Dummy{}}, "")
-	t.forget(own, &own.ExternalIDs, root.ExternalIDs, func(key string) bool {
-		_, is := ours[key]
-		return !is || key == gateway.OptionsKey
-	})
+	// Without these ovn-controller, which may run on, has no Southbound database and makes no bridge.
+	ours := n.externalIDs(uplink{nic: &netlink.Dummy{}}, "")
+	others := gateway.Gateway{}.Merge(root.ExternalIDs[gateway.OptionsKey])
+	t.forget(own, &own.ExternalIDs, root.ExternalIDs, func(key string) bool { return ours[key] == "" && (key != gateway.OptionsKey || others != "") })
+	if others != "" {
+		t.merge(own, &own.ExternalIDs, root.ExternalIDs, map[string]string{gateway.OptionsKey: others})
+	}
 	return t.commit(session)
 }
 
 // restoreNIC gives the NIC what br-ex has from it.
-func restoreNIC(remembered memory, o Options) error {
-	own := planHost(hostPort{}, o.IPs, o.Config).Aliases
+func restoreNIC(remembered memory, n *node) error {
+	own := planHost(hostPort{}, n.ips, n.config).Aliases
 	if remembered.NIC == "" {
 		return nil
 	}
-	u, err := findUplink(remembered, o.IPs, own)
+	u, err := findUplink(remembered, n.ips, own)
 	if err != nil {
 		return err
 	}
@@ -151,7 +184,11 @@ func restoreNIC(remembered memory, o Options) error {
 	if err := restoreOffload(u.memory.NIC); err != nil {
 		return err
 	}
-	if err := apply([]setting{{"ipv6/conf/" + u.memory.NIC + "/disable_ipv6", 0}}); err != nil {
+	settings := []setting{{"ipv6/conf/" + u.memory.NIC + "/disable_ipv6", 0}}
+	for path, value := range u.memory.Before {
+		settings = append(settings, setting{path, value})
+	}
+	if err := apply(settings); err != nil {
 		return err
 	}
 	if u.ex != nil {

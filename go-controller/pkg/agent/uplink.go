@@ -47,12 +47,16 @@ func findUplink(remembered memory, ips []netip.Addr, own []netip.Prefix) (uplink
 			return u, err
 		}
 	}
+	before := remembered.Before
+	if before == nil {
+		before = readSettings(globalSettings)
+	}
 	rebooted := remembered.Boot != boot
 	if name := u.nic.Attrs().Name; remembered.NIC != name {
 		remembered, rebooted = memory{NIC: name}, true
 	}
 	u.memory = memory{
-		NIC: u.nic.Attrs().Name, MAC: u.nic.Attrs().HardwareAddr.String(), MTU: u.nic.Attrs().MTU, Boot: boot,
+		NIC: u.nic.Attrs().Name, MAC: u.nic.Attrs().HardwareAddr.String(), MTU: u.nic.Attrs().MTU, Boot: boot, Before: before,
 		netState: decide(remembered.netState, u.nicState, u.exState, rebooted),
 	}
 	if found := u.memory.of(ips); len(found) < len(ips) {

@@ -27,7 +27,7 @@ func Call(command string, args *skel.CmdArgs) (json.RawMessage, error) {
 	request := Request{
 		Command: command, ContainerID: args.ContainerID, Netns: args.Netns, IfName: args.IfName, Args: args.Args, Config: args.StdinData,
 	}
-	response, err := call(socket, request)
+	response, err := Send(socket, request)
 	if err != nil {
 		return nil, unreachable(command, err)
 	}
@@ -55,7 +55,9 @@ func socketOf(config []byte) (string, error) {
 	return conf.Socket, err
 }
 
-func call(socket string, request Request) (Response, error) {
+// Send asks the agent at a socket. An error says that it did not answer, and is net.OpError with ECONNREFUSED or ENOENT
+// when there is no agent.
+func Send(socket string, request Request) (Response, error) {
 	message, err := encode(request)
 	if err != nil {
 		return Response{}, err

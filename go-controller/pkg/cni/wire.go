@@ -28,6 +28,10 @@ const (
 	Status = "STATUS"
 )
 
+// Uninstall is no command of the specification: `woven-node uninstall` asks the running agent with it to take back
+// all it made, and to rest.
+const Uninstall = "UNINSTALL"
+
 // Request is one call of the runtime.
 type Request struct {
 	// Command is one of the constants above.
