@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -26,36 +25,12 @@ import (
 	"github.com/woven-network/woven/go-controller/pkg/ovsdb/ovsdbtest"
 )
 
-// ovnProgram returns the command line of a program of OVN: of the sandbox's root filesystem, run through its own
-// dynamic loader, or of the system. A machine without it skips the test.
-func ovnProgram(t *testing.T, name string) []string {
-	t.Helper()
-	roots := []string{os.Getenv("WOVEN_ROOTFS")}
-	if cache, err := os.UserCacheDir(); err == nil {
-		found, _ := filepath.Glob(filepath.Join(cache, "woven", "rootfs*"))
-		roots = append(roots, found...)
-	}
-	for _, root := range roots {
-		programs, _ := filepath.Glob(filepath.Join(root, "usr/bin", name))
-		loaders, _ := filepath.Glob(filepath.Join(root, "lib*", "ld-linux-*.so.*"))
-		libraries, _ := filepath.Glob(filepath.Join(root, "usr/lib/*-linux-gnu"))
-		if root != "" && len(programs) > 0 && len(loaders) > 0 {
-			return []string{loaders[0], "--library-path", strings.Join(libraries, ":"), programs[0]}
-		}
-	}
-	path, err := exec.LookPath(name)
-	if err != nil {
-		t.Skipf("%s is not on this machine; `make up` brings it, or set WOVEN_ROOTFS", name)
-	}
-	return []string{path}
-}
-
 // ovn is a Northbound and a Southbound database with a northd between them.
 type ovn struct{ northbound, southbound, dir string }
 
 func startOVN(t *testing.T) ovn {
 	t.Helper()
-	northd := ovnProgram(t, "ovn-northd")
+	northd := ovsdbtest.Program(t, "ovn-northd")
 	o := ovn{northbound: ovsdbtest.Start(t, schema.Northbound).Remote, southbound: ovsdbtest.Start(t, schema.Southbound).Remote, dir: t.TempDir()}
 	command := exec.Command(northd[0], append(northd[1:], "--ovnnb-db="+o.northbound, "--ovnsb-db="+o.southbound, "--unixctl=none", "--no-chdir")...)
 	command.Env = o.environment()
@@ -82,7 +57,7 @@ func (o ovn) environment() []string {
 
 func (o ovn) run(t *testing.T, name string, arguments ...string) string {
 	t.Helper()
-	line := ovnProgram(t, name)
+	line := ovsdbtest.Program(t, name)
 	command := exec.Command(line[0], append(line[1:], arguments...)...)
 	command.Env = o.environment()
 	text, err := command.CombinedOutput()

@@ -4,28 +4,42 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"testing"
+	"time"
 )
 
-// advice is what a person reads whose machine has no ovsdb-server.
-const advice = "no ovsdb-server found: run `make test-unit`, which installs one, or install Debian's package openvswitch-switch, " +
-	"or set WOVEN_OVSDB_SERVER to its command line"
+// advice is what a person reads whose machine has no OVN or OVS.
+const advice = "%s is not on this machine: run `sudo -E make prepare`, which puts it into the cache, " +
+	"or install Debian's packages openvswitch-switch and ovn-central"
 
-// command returns the command line of ovsdb-server: of the environment, of the sandbox's root filesystem (the very
-// version that Woven ships, run through its own dynamic loader, which needs no privilege), or of the system.
-func command() ([]string, bool) {
-	if line := strings.Fields(os.Getenv("WOVEN_OVSDB_SERVER")); len(line) > 0 {
-		return line, true
+// serverEnvironment names the variable with another command line of ovsdb-server.
+const serverEnvironment = "WOVEN_OVSDB_SERVER"
+
+// Program returns the command line of a program of OVN or OVS, such as "ovn-northd": of the sandbox's root filesystem
+// (the very version that Woven ships, run through its own dynamic loader, which needs no privilege), or of the system. The
+// test fails when the machine has none: a test that is skipped proves nothing.
+func Program(t testing.TB, name string) []string {
+	t.Helper()
+	if line := strings.Fields(os.Getenv(serverEnvironment)); name == "ovsdb-server" && len(line) > 0 {
+		return line
 	}
-	if line, ok := rootfs(filepath.Join(cache(), "rootfs")); ok {
-		return line, true
-	}
-	for _, name := range []string{"ovsdb-server", "/usr/sbin/ovsdb-server"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return []string{path}, true
+	// The newest first: an older one may be of another release.
+	roots, _ := filepath.Glob(filepath.Join(cache(), "rootfs*"))
+	slices.SortFunc(roots, func(a, b string) int { return modified(b).Compare(modified(a)) })
+	for _, root := range roots {
+		if line, ok := inRoot(root, name); ok {
+			return line
 		}
 	}
-	return nil, false
+	for _, path := range []string{name, "/usr/sbin/" + name} {
+		if path, err := exec.LookPath(path); err == nil {
+			return []string{path}
+		}
+	}
+	t.Fatalf(advice, name)
+	return nil
 }
 
 // cache is where the sandbox keeps what it has downloaded and built.
@@ -33,26 +47,28 @@ func cache() string {
 	if dir := os.Getenv("WOVEN_CACHE"); dir != "" {
 		return dir
 	}
-	if dir := os.Getenv("XDG_CACHE_HOME"); dir != "" {
-		return filepath.Join(dir, "woven")
-	}
-	home, err := os.UserHomeDir()
+	dir, err := os.UserCacheDir()
 	if err != nil {
 		return ""
 	}
-	return filepath.Join(home, ".cache", "woven")
+	return filepath.Join(dir, "woven")
 }
 
-func rootfs(dir string) ([]string, bool) {
-	server := filepath.Join(dir, "usr/sbin/ovsdb-server")
-	if _, err := os.Stat(server); err != nil {
-		return nil, false
-	}
+func inRoot(root, name string) ([]string, bool) {
+	programs, _ := filepath.Glob(filepath.Join(root, "usr", "*bin", name))
 	// lib64/ld-linux-x86-64.so.2 on amd64, lib/ld-linux-aarch64.so.1 on arm64.
-	loaders, _ := filepath.Glob(filepath.Join(dir, "lib*", "ld-linux-*.so.*"))
-	libraries, _ := filepath.Glob(filepath.Join(dir, "usr/lib/*-linux-gnu"))
-	if len(loaders) == 0 || len(libraries) == 0 {
+	loaders, _ := filepath.Glob(filepath.Join(root, "lib*", "ld-linux-*.so.*"))
+	libraries, _ := filepath.Glob(filepath.Join(root, "usr/lib/*-linux-gnu"))
+	if len(programs) == 0 || len(loaders) == 0 || len(libraries) == 0 {
 		return nil, false
 	}
-	return []string{loaders[0], "--library-path", strings.Join(libraries, ":"), server}, true
+	return []string{loaders[0], "--library-path", strings.Join(libraries, ":"), programs[0]}, true
+}
+
+func modified(path string) time.Time {
+	info, err := os.Stat(path)
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
 }

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -55,10 +56,16 @@ func (s *Server) Stop() {
 	}
 }
 
+// Freeze makes the server silent without ending it or its connections, until Thaw.
+func (s *Server) Freeze() { _ = s.process.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Thaw ends Freeze.
+func (s *Server) Thaw() { _ = s.process.cmd.Process.Signal(syscall.SIGCONT) }
+
 // Continue starts a stopped server again with its database.
 func (s *Server) Continue() {
 	s.t.Helper()
-	p, err := start(s.dir)
+	p, err := start(Program(s.t, "ovsdb-server"), s.dir)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -92,12 +99,8 @@ type process struct {
 }
 
 // start runs ovsdb-server in dir and waits until it accepts connections.
-func start(dir string) (*process, error) {
-	line, ok := command()
-	if !ok {
-		return nil, fmt.Errorf("%s", advice)
-	}
-	line = append(line, filepath.Join(dir, "db"), "--remote=punix:"+filepath.Join(dir, "s"), "--unixctl=none", "--no-chdir")
+func start(program []string, dir string) (*process, error) {
+	line := append(slices.Clone(program), filepath.Join(dir, "db"), "--remote=punix:"+filepath.Join(dir, "s"), "--unixctl=none", "--no-chdir")
 	p := &process{cmd: exec.Command(line[0], line[1:]...), exited: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), "OVS_RUNDIR="+dir, "OVS_DBDIR="+dir, "OVS_LOGDIR="+dir)
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
