@@ -48,8 +48,12 @@ func valueOf(v any, names map[string]string) string {
 	switch v := v.(type) {
 	case libovsdb.OvsSet:
 		for _, e := range v.GoSet {
-			out = append(out, valueOf(e, names))
+			if t := valueOf(e, names); t != "" {
+				out = append(out, t)
+			}
 		}
+		slices.Sort(out)
+		out = slices.Compact(out)
 	case libovsdb.OvsMap:
 		for k, e := range v.GoMap {
 			out = append(out, fmt.Sprintf("%v:%v", k, e))

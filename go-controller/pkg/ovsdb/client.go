@@ -12,11 +12,10 @@ import (
 	"github.com/ovn-kubernetes/libovsdb/ovsdb"
 )
 
-// How long a silent server is given before an echo is sent, and how long one attempt to connect may take.
-// The second must be the shorter one, libovsdb asks for it.
+// How long one attempt to connect may take, and one to connect again, which includes the copy of the database.
 const (
-	inactivityProbe = 10 * time.Second
-	connectTimeout  = 5 * time.Second
+	connectTimeout   = 5 * time.Second
+	reconnectTimeout = 30 * time.Second
 )
 
 // Client is a libovsdb client that stays connected until Close. All its methods may be called from several
@@ -24,46 +23,50 @@ const (
 type Client struct {
 	client.Client
 	sessions *sessions
+	// stop ends the probe.
+	stop context.CancelFunc
 }
 
 // Dial connects to a database and starts to watch what the options say, such as client.WithTable(&nb.NAT{}) or
 // client.WithConditionalTable; without any, all tables of the model. It tries again until it succeeds or ctx ends, and
 // then returns the last attempt's error: one sentence that names the database, the remote and what to do.
 func Dial(ctx context.Context, t Target, log logr.Logger, watch ...client.MonitorOption) (*Client, error) {
-	delay := 100 * time.Millisecond
-	said := ""
-	for {
-		c, err := dial(ctx, t, log, watch)
+	delay := minBackoff
+	var last error
+	for remotes := t.remotes(); ; remotes = rotate(remotes) {
+		c, err := dial(ctx, t, remotes, log, watch)
 		if err == nil {
 			return c, nil
 		}
-		if err.Error() != said && ctx.Err() == nil {
-			said = err.Error()
-			log.Info("not connected yet, trying again", "database", t.Name, "reason", said)
+		switch {
+		case ctx.Err() != nil && last != nil:
+			return nil, last // This attempt was cut short and tells less.
+		case ctx.Err() == nil && (last == nil || err.Error() != last.Error()):
+			log.Info("not connected yet, trying again", "database", t.Name, "reason", err.Error())
 		}
+		last = err
 		timer := time.NewTimer(delay)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return nil, err
+			return nil, last
 		case <-timer.C:
 			delay = min(2*delay, maxBackoff)
 		}
 	}
 }
 
-func dial(ctx context.Context, t Target, log logr.Logger, watch []client.MonitorOption) (*Client, error) {
-	s := newSessions()
+// dial makes one attempt, with the first of the remotes.
+func dial(ctx context.Context, t Target, remotes []string, log logr.Logger, watch []client.MonitorOption) (*Client, error) {
+	s := newSessions(remotes)
 	// libovsdb's own lines are for its debugging: raise them above what "debug" shows.
 	quiet := log.WithName("libovsdb").V(1)
 	options := []client.Option{
 		client.WithLogger(&quiet),
-		client.WithInactivityCheck(inactivityProbe, connectTimeout, s),
+		client.WithReconnect(reconnectTimeout, s),
+		client.WithEndpoint(remotes[0]),
 	}
-	for _, e := range t.endpoints() {
-		options = append(options, client.WithEndpoint(e))
-	}
-	if strings.Contains(t.Remote, client.SSL+":") {
+	if strings.HasPrefix(remotes[0], client.SSL+":") || strings.Contains(t.Remote, ","+client.SSL+":") {
 		tlsConfig, err := t.tls()
 		if err != nil {
 			return nil, err
@@ -87,7 +90,11 @@ func dial(ctx context.Context, t Target, log logr.Logger, watch []client.Monitor
 		inner.Close()
 		return nil, t.explain(err)
 	}
-	return &Client{Client: inner, sessions: s}, nil
+	c := &Client{Client: inner, sessions: s}
+	var probing context.Context
+	probing, c.stop = context.WithCancel(context.Background())
+	go c.probe(probing, probeInterval)
+	return c, nil
 }
 
 // start begins the one monitor of a connection. Its method is monitor_cond and not monitor_cond_since: with the
@@ -109,8 +116,22 @@ func start(ctx context.Context, c client.Client, watch []client.MonitorOption) e
 
 // Close ends the connection for good.
 func (c *Client) Close() {
+	c.stop()
 	c.sessions.close()
 	c.Client.Close()
+}
+
+// Transact is libovsdb's, but waits for a reply no longer than the connection lasts, nor for another connection: what
+// was sent for one may be wrong for the next. Its error is then that of the connection.
+func (c *Client) Transact(ctx context.Context, operations ...ovsdb.Operation) ([]ovsdb.OperationResult, error) {
+	session, err := c.Session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(session, cancel)()
+	return c.Client.Transact(ctx, operations...)
 }
 
 // Session waits until the client is connected and its cache complete. The context it returns ends when this

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"github.com/ovn-kubernetes/libovsdb/client"
 	"github.com/stretchr/testify/require"
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
@@ -38,19 +37,19 @@ func TestDialFindsTheServerThatAnswers(t *testing.T) {
 
 func TestDialSaysWhatToDo(t *testing.T) {
 	s := ovsdbtest.Start(t, schema.Northbound)
-	_, err := ovsdb.Dial(soon(t, 200*time.Millisecond), northbound(t, "unix:/nowhere"), logr.Discard())
+	_, err := ovsdb.Dial(soon(t, 500*time.Millisecond), northbound(t, "unix:/nowhere"), logr.Discard())
 	require.ErrorContains(t, err, "database OVN_Northbound at unix:/nowhere cannot be reached; is its ovsdb-server running?")
 
 	target, err := ovsdb.Southbound(config.OVN{Southbound: s.Remote})
 	require.NoError(t, err)
-	_, err = ovsdb.Dial(soon(t, 200*time.Millisecond), target, logr.Discard())
+	_, err = ovsdb.Dial(soon(t, 500*time.Millisecond), target, logr.Discard())
 	require.EqualError(t, err, "database OVN_Southbound: the server at "+s.Remote+" does not have it; write the remote of the right database")
 }
 
 func TestDialRefusesAnOlderSchema(t *testing.T) {
 	old := []byte(`{"name": "OVN_Northbound", "version": "7.0.0", "tables": {"NB_Global": {"columns": {"name": {"type": "string"}}}}}`)
 	s := ovsdbtest.Start(t, old)
-	_, err := ovsdb.Dial(soon(t, 200*time.Millisecond), northbound(t, s.Remote), logr.Discard())
+	_, err := ovsdb.Dial(soon(t, 500*time.Millisecond), northbound(t, s.Remote), logr.Discard())
 	require.ErrorContains(t, err, "has an older schema than OVN 25.03; upgrade it: ")
 }
 
@@ -90,6 +89,31 @@ func TestSessionEndsWithItsConnection(t *testing.T) {
 	require.Equal(t, 0, count(), "the new database is empty")
 }
 
+// A server that is there but silent: the connection is given up, with the transaction that waits on it, and made again.
+func TestASilentServerIsGivenUp(t *testing.T) {
+	ovsdb.SetProbeInterval(50 * time.Millisecond)
+	defer ovsdb.SetProbeInterval(10 * time.Second)
+	s := ovsdbtest.Start(t, schema.Northbound)
+	c, err := ovsdb.Dial(t.Context(), northbound(t, s.Remote), logr.Discard())
+	require.NoError(t, err)
+	defer c.Close()
+	session, err := c.Session(t.Context())
+	require.NoError(t, err)
+
+	s.Freeze()
+	create, err := c.Create(&nb.LogicalSwitch{Name: "a"})
+	require.NoError(t, err)
+	_, err = c.Transact(soon(t, 5*time.Second), create...)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Error(t, session.Err())
+
+	s.Thaw()
+	_, err = c.Session(soon(t, 10*time.Second))
+	require.NoError(t, err)
+	_, err = c.Transact(soon(t, 5*time.Second), create...)
+	require.NoError(t, err)
+}
+
 // After Transact returns, the cache shows what it did: ovsdb-server sends the monitors' updates before the reply, and
 // libovsdb applies them in the order they come. The engine's next comparison relies on it.
 func TestCacheShowsATransactionThatHasReturned(t *testing.T) {
@@ -97,7 +121,6 @@ func TestCacheShowsATransactionThatHasReturned(t *testing.T) {
 	c, err := ovsdb.Dial(t.Context(), northbound(t, s.Remote), logr.Discard())
 	require.NoError(t, err)
 	defer c.Close()
-	var _ client.Client = c
 	for i := range 500 {
 		create, err := c.Create(&nb.LogicalSwitch{Name: "a"})
 		require.NoError(t, err)

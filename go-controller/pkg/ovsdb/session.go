@@ -19,6 +19,8 @@ const (
 // says that a connection is lost: it calls Reset before the first attempt to reconnect.
 type sessions struct {
 	client client.Client
+	// remotes holds the one in use first.
+	remotes []string
 
 	mu sync.Mutex
 	// current ends with the connection; nil from its loss until somebody has seen the next one.
@@ -30,8 +32,8 @@ type sessions struct {
 	closed bool
 }
 
-func newSessions() *sessions {
-	s := &sessions{delay: minBackoff}
+func newSessions(remotes []string) *sessions {
+	s := &sessions{remotes: remotes, delay: minBackoff}
 	s.current, s.end = context.WithCancel(context.Background())
 	return s
 }
@@ -46,8 +48,13 @@ func (s *sessions) Reset() {
 	s.delay = minBackoff
 }
 
-// NextBackOff implements backoff.BackOff: an attempt has failed.
+// NextBackOff implements backoff.BackOff: an attempt has failed. The next one is with the next remote: libovsdb would
+// try all of them in one attempt, in which the first that is switched off uses up the time of the others.
 func (s *sessions) NextBackOff() time.Duration {
+	if len(s.remotes) > 1 {
+		s.remotes = rotate(s.remotes)
+		s.client.UpdateEndpoints(s.remotes[:1])
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -57,6 +64,26 @@ func (s *sessions) NextBackOff() time.Duration {
 	d := s.delay
 	s.delay = min(2*s.delay, maxBackoff)
 	return d
+}
+
+// lost returns the number of connections lost so far.
+func (s *sessions) lost() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.losses
+}
+
+// lose ends the present session whose connection is found dead, unless it has ended since losses was asked for.
+func (s *sessions) lose(losses int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.losses != losses {
+		return false
+	}
+	s.end()
+	s.current = nil
+	s.losses++
+	return true
 }
 
 func (s *sessions) close() {
@@ -91,8 +118,9 @@ func (s *sessions) connected() context.Context {
 	if current != nil {
 		return current
 	}
-	// Not under the mutex: this waits for libovsdb's lock, under which Reset may be called.
-	if s.client.CurrentEndpoint() == "" {
+	// Not under the mutex: this waits for libovsdb's lock. Of a connection that breaks, the endpoint goes first; of one
+	// that we end, the flag.
+	if s.client.CurrentEndpoint() == "" || !s.client.Connected() {
 		return nil
 	}
 	s.mu.Lock()

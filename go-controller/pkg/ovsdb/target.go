@@ -5,6 +5,7 @@ package ovsdb
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/ovn-kubernetes/libovsdb/model"
@@ -65,8 +66,13 @@ func ovnTarget(c config.OVN, remote string, m model.ClientDBModel) Target {
 	}
 }
 
-// endpoints returns the single remotes.
-func (t Target) endpoints() []string { return strings.Split(t.Remote, ",") }
+// remotes returns the single remotes.
+func (t Target) remotes() []string { return strings.Split(t.Remote, ",") }
+
+// rotate returns the list with its first element last.
+func rotate(remotes []string) []string {
+	return append(slices.Clone(remotes[1:]), remotes[0])
+}
 
 // northboundIndexes makes the cache find rows of ours by owner and by name without walking a table.
 func northboundIndexes() map[string][]model.ClientIndex {
