@@ -1,0 +1,48 @@
+package controller
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/record"
+)
+
+func TestProblemsBecomeEvents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		recorder := record.NewFakeRecorder(10)
+		p := newProblems(recorder, func(reference) types.UID { return "" }, 15*time.Second)
+		events := func() (all []string) {
+			synctest.Wait()
+			for {
+				select {
+				case e := <-recorder.Events:
+					all = append(all, e)
+				default:
+					return all
+				}
+			}
+		}
+		node := nodeReference("a")
+		p.found(node, "NoPodCIDR", "none yet")
+		time.Sleep(10 * time.Second)
+		p.solved(node)
+		time.Sleep(time.Minute)
+		assert.Empty(t, events(), "what passes by itself is no problem")
+
+		p.found(node, "NoPodCIDR", "none yet")
+		time.Sleep(20 * time.Second)
+		p.found(node, "NoPodCIDR", "none yet")
+		time.Sleep(time.Minute)
+		assert.Equal(t, []string{"Warning NoPodCIDR none yet"}, events(), "one Event, however often it is found")
+		assert.Equal(t, 1, p.count())
+
+		p.found(node, "PodCIDRConflict", "another has it")
+		time.Sleep(20 * time.Second)
+		assert.Equal(t, []string{"Warning PodCIDRConflict another has it"}, events())
+		p.solved(node)
+		assert.Equal(t, 0, p.count())
+	})
+}
