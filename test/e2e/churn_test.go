@@ -49,8 +49,7 @@ func testChurn(t *testing.T) {
 			assert.NoErrorf(t, err, "%s of %s", a, pod.Name)
 		}
 	}
-	during := leftovers(t, n)
-	assert.Len(t, during["logical ports"], len(before["logical ports"])+churnPods, "logical ports while the pods run")
+	assert.Len(t, added(before, leftovers(t, n))["logical ports"], churnPods, "logical ports that the pods brought")
 	start = time.Now()
 	remove(t, made...)
 	t.Logf("%d pods were Ready after %s and gone after %s", churnPods, ready.Round(time.Millisecond), time.Since(start).Round(time.Millisecond))
@@ -87,28 +86,33 @@ func leftovers(t *testing.T, n node) map[string][]string {
 	return all
 }
 
-// checkNothingLeft waits until a node has what it had before. The API forgets a pod when the runtime is done; the
-// controller hears of it a moment later.
+// added are those names that were not there before.
+func added(before, after map[string][]string) map[string][]string {
+	more := map[string][]string{}
+	for kind, names := range after {
+		for _, name := range names {
+			if !slices.Contains(before[kind], name) {
+				more[kind] = append(more[kind], name)
+			}
+		}
+	}
+	return more
+}
+
+// checkNothingLeft waits until a node has nothing that it had not before. The API forgets a pod when the runtime is
+// done; the controller hears of it a moment later.
 func checkNothingLeft(t *testing.T, n node, before map[string][]string) {
 	t.Helper()
-	var after map[string][]string
+	var after, more map[string][]string
 	start := time.Now()
 	err := wait.PollUntilContextTimeout(t.Context(), 200*time.Millisecond, 15*time.Second, true, func(context.Context) (bool, error) {
 		after = leftovers(t, n)
-		for kind := range before {
-			if !slices.Equal(before[kind], after[kind]) {
-				return false, nil
-			}
-		}
-		return true, nil
+		more = added(before, after)
+		return len(more) == 0, nil
 	})
-	for kind := range before {
-		assert.Equalf(t, before[kind], after[kind], "%s on %s, 15 s after the pods are gone", kind, n.name)
-	}
-	if err == nil {
-		t.Logf("nothing was left on %s after %s: %d logical ports in the cluster, %d Open vSwitch ports, %d namespaces, %d links", n.name,
-			time.Since(start).Round(time.Millisecond), len(after["logical ports"]), len(after["Open vSwitch ports"]), len(after["network namespaces"]), len(after["links"]))
-	}
+	assert.NoErrorf(t, err, "left on %s 15 s after the pods are gone: %v", n.name, more)
+	t.Logf("on %s %s later: %d logical ports in the cluster, %d Open vSwitch ports, %d namespaces, %d links, none of them new", n.name,
+		time.Since(start).Round(time.Millisecond), len(after["logical ports"]), len(after["Open vSwitch ports"]), len(after["network namespaces"]), len(after["links"]))
 }
 
 // testSameName deletes the pod of a StatefulSet again and again, by turns gracefully and at once. The pod that follows

@@ -47,7 +47,7 @@ func kubectlPath(t *testing.T) string {
 	}
 	cache, err := deps.OpenCache()
 	require.NoError(t, err)
-	built, err := filepath.Glob(cache.Path("kubernetes-*", "kubectl"))
+	built, err := filepath.Glob(cache.Path("kubernetes*", "kubectl"))
 	require.NoError(t, err)
 	require.NotEmpty(t, built, "there is no kubectl on the PATH nor in the sandbox's cache; eval \"$(make -s env)\" sets the PATH")
 	return built[0]

@@ -12,11 +12,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
 
 	sandbox "github.com/woven-network/woven/test/sandbox/cluster"
 	"github.com/woven-network/woven/test/sandbox/machine"
@@ -36,6 +38,8 @@ var cluster struct {
 }
 
 func TestMain(m *testing.M) {
+	// A watch that a test ends is no news; everything else reaches the test as an error.
+	klog.SetLogger(logr.Discard())
 	if err := findCluster(); err != nil {
 		fmt.Fprintf(os.Stderr, "There is no cluster to test: %v. Run `make up` first.\n", err)
 		os.Exit(1)

@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 	watchtools "k8s.io/client-go/tools/watch"
@@ -37,12 +38,30 @@ func newNamespace(t *testing.T) string {
 		ObjectMeta: metav1.ObjectMeta{GenerateName: "e2e-", Labels: map[string]string{"pod-security.kubernetes.io/enforce": "privileged"}},
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
-	t.Cleanup(func() {
-		if err := cluster.client.CoreV1().Namespaces().Delete(context.Background(), ns.Name, metav1.DeleteOptions{}); err != nil {
-			t.Errorf("remove namespace %s: %v", ns.Name, err)
-		}
-	})
+	t.Cleanup(func() { removeNamespace(t, ns.Name) })
 	return ns.Name
+}
+
+// removeNamespace deletes a namespace and waits until its pods are gone: the next test may count what is left of them.
+func removeNamespace(t *testing.T, name string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), podTimeout)
+	defer cancel()
+	if err := cluster.client.CoreV1().Namespaces().Delete(ctx, name, metav1.DeleteOptions{}); err != nil {
+		t.Errorf("remove namespace %s: %v", name, err)
+		return
+	}
+	left := 0
+	err := wait.PollUntilContextCancel(ctx, 100*time.Millisecond, true, func(ctx context.Context) (bool, error) {
+		pods, err := cluster.client.CoreV1().Pods(name).List(ctx, metav1.ListOptions{})
+		if err == nil {
+			left = len(pods.Items)
+		}
+		return err == nil && left == 0, nil
+	})
+	if err != nil {
+		t.Errorf("%d pods of namespace %s are still there %s after its deletion", left, name, podTimeout)
+	}
 }
 
 // podOption changes a pod before it is created.

@@ -102,4 +102,3 @@ func onlyNIC(addrs []string) []string {
 		return !strings.HasPrefix(a, fabric.NIC+" ") && !strings.HasPrefix(a, "br-") && !strings.HasPrefix(a, "ovn")
 	})
 }
-
