@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/woven-network/woven/test/sandbox/deps"
 	"github.com/woven-network/woven/test/sandbox/kube"
@@ -54,56 +53,4 @@ func (c *Cluster) startKubelets(ctx context.Context) error {
 		}
 		return c.runKubectl(ctx, "", "label", "--overwrite", "node", n.Name, "node-role.kubernetes.io/"+role+"=")
 	})
-}
-
-// importImages gives every node the images that it lacks. What a node has is noted in a file, a line "<name> <tag>"
-// each, since asking containerd takes longer.
-func (c *Cluster) importImages(ctx context.Context) error {
-	return c.onNodes(ctx, func(ctx context.Context, n plan.Machine, m machine.Machine) error {
-		noted := filepath.Join(machine.Dir(n.Name), "images")
-		text, err := os.ReadFile(noted)
-		if err != nil && !os.IsNotExist(err) {
-			return err
-		}
-		has := map[string]string{}
-		for line := range strings.Lines(string(text)) {
-			if name, tag, ok := strings.Cut(strings.TrimSpace(line), " "); ok {
-				has[name] = tag
-			}
-		}
-		for _, i := range c.images {
-			if has[i.Name] == i.Tag {
-				continue
-			}
-			if err := importArchive(m, i.Archive); err != nil {
-				return err
-			}
-			if err := ctr(m, "images", "tag", "--force", i.Ref(), i.Dev()); err != nil {
-				return err
-			}
-			if old, ok := has[i.Name]; ok {
-				if err := ctr(m, "images", "rm", i.Name+":"+old); err != nil {
-					return err
-				}
-			}
-			has[i.Name] = i.Tag
-			var lines strings.Builder
-			for name, tag := range has {
-				fmt.Fprintf(&lines, "%s %s\n", name, tag)
-			}
-			if err := os.WriteFile(noted, []byte(lines.String()), 0o644); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// importArchive loads an image archive (docker-archive or OCI) into a node's containerd.
-func importArchive(m machine.Machine, archive string) error {
-	return ctr(m, "images", "import", archive)
-}
-
-func ctr(m machine.Machine, args ...string) error {
-	return m.Run(append([]string{"ctr", "--address", kube.ContainerdSocket, "--namespace", "k8s.io"}, args...)...)
 }

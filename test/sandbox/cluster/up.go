@@ -31,8 +31,9 @@ func (c *Cluster) Up(ctx context.Context) error {
 		{Title: "start the world outside", Do: c.startOutside},
 		{Title: "make certificates", Do: c.certificates},
 		{Title: "start the control plane", Log: machine.Log(plan.ControlPlane, kube.APIServer), Do: c.startControlPlane},
+		{Title: "give every node the cluster's images", Do: c.fillNodes},
 		{Title: "start containerd on every node", Do: c.startContainerd},
-		{Title: "import the cluster's images", Do: c.importImages},
+		{Title: "import images that changed", Do: c.importImages},
 		{Title: "start kubelet on every node", Do: c.startKubelets},
 		{Title: "deploy CoreDNS", Do: c.deployCoreDNS},
 	}...)

@@ -11,7 +11,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/woven-network/woven/test/sandbox/step"
 )
@@ -94,8 +97,9 @@ func KeyOfFiles(paths ...string) (string, error) {
 	return Key(parts...), nil
 }
 
-// RunLogged runs a command with its output in a log file, which its error names.
-func RunLogged(ctx context.Context, log string, cmd *exec.Cmd) error {
+// RunLogged runs a command, made by exec.CommandContext, with its output in a log file, which its error names. The
+// command does not outlive this program.
+func RunLogged(log string, cmd *exec.Cmd) error {
 	f, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
@@ -103,13 +107,21 @@ func RunLogged(ctx context.Context, log string, cmd *exec.Cmd) error {
 	defer f.Close()
 	fmt.Fprintf(f, "+ %s\n", strings.Join(cmd.Args, " "))
 	cmd.Stdout, cmd.Stderr = f, f
-	if err := cmd.Start(); err != nil {
-		return &step.LogError{Err: err, Log: log}
-	}
-	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Signal(os.Interrupt) })
-	defer stop()
-	if err := cmd.Wait(); err != nil {
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // lets `go build` clear its temporary files
+	cmd.WaitDelay = 10 * time.Second
+	// The death signal comes when the thread ends that started the command, hence the lock.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Run(); err != nil {
 		return &step.LogError{Err: fmt.Errorf("%s: %w", filepath.Base(cmd.Args[0]), err), Log: log}
 	}
 	return nil
+}
+
+// Contained returns a command that runs in mount and process namespaces of its own: mounts that it makes vanish
+// with it, and when it is killed so are its children.
+func Contained(ctx context.Context, argv ...string) *exec.Cmd {
+	args := []string{"--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"}
+	return exec.CommandContext(ctx, "unshare", append(args, argv...)...)
 }

@@ -53,7 +53,7 @@ func Packages(ctx context.Context, c Cache) error {
 	for _, args := range [][]string{{"update"}, append([]string{"install", "--yes", "--no-install-recommends"}, missing...)} {
 		cmd := exec.CommandContext(ctx, "apt-get", args...)
 		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-		if err := RunLogged(ctx, c.Log("packages"), cmd); err != nil {
+		if err := RunLogged(c.Log("packages"), cmd); err != nil {
 			return err
 		}
 	}
@@ -84,7 +84,7 @@ func disableDaemons(ctx context.Context, c Cache, installed []string) error {
 	for _, d := range daemons {
 		for _, pkg := range installed {
 			if pkg == d || pkg == d+"-server" {
-				if err := RunLogged(ctx, c.Log("packages"), exec.CommandContext(ctx, "systemctl", "disable", d)); err != nil {
+				if err := RunLogged(c.Log("packages"), exec.CommandContext(ctx, "systemctl", "disable", d)); err != nil {
 					return err
 				}
 			}

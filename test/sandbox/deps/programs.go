@@ -65,7 +65,7 @@ func Woven(ctx context.Context, c Cache, repo string) (string, error) {
 		return "", err
 	}
 	cmd := goBuild(ctx, repo, dir+"/", "-s -w", []string{"./go-controller/cmd/..."})
-	return dir, RunLogged(ctx, c.Log("woven"), cmd)
+	return dir, RunLogged(c.Log("woven"), cmd)
 }
 
 func build(ctx context.Context, c Cache, name, module, ldflags string, packages []string) (string, error) {
@@ -75,7 +75,7 @@ func build(ctx context.Context, c Cache, name, module, ldflags string, packages 
 	}
 	key = Key(key, ldflags, strings.Join(packages, " "), runtime.Version())
 	return c.Ensure(name, key, func(dir string) error {
-		return RunLogged(ctx, c.Log(name), goBuild(ctx, module, dir+"/", ldflags, packages))
+		return RunLogged(c.Log(name), goBuild(ctx, module, dir+"/", ldflags, packages))
 	})
 }
 
@@ -112,5 +112,5 @@ func versionFlags(version string) (string, error) {
 // BuildPause builds the first process of every pod.
 func BuildPause(ctx context.Context, c Cache, repo, out string) error {
 	cmd := goBuild(ctx, repo, out, "-s -w", []string{"./test/sandbox/pause"})
-	return RunLogged(ctx, c.Log("pause"), cmd)
+	return RunLogged(c.Log("pause"), cmd)
 }

@@ -89,6 +89,10 @@ func cable(fabric, m machine.Machine) error {
 	if err != nil {
 		return err
 	}
+	// After a machine's sudden end the kernel takes its cable away in its own time.
+	if old, err := h.LinkByName(m.Name); err == nil {
+		_ = h.LinkDel(old) // gone already, or else the next line fails
+	}
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name, attrs.MTU, attrs.MasterIndex = m.Name, plan.MTU, br.Attrs().Index
 	veth := &netlink.Veth{LinkAttrs: attrs, PeerName: NIC, PeerMTU: plan.MTU, PeerNamespace: netlink.NsPid(m.PID)}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -78,15 +77,14 @@ func (b Builder) Build(ctx context.Context, i Image) (Built, error) {
 
 func archive(dir, short string) string { return filepath.Join(dir, short+".tar") }
 
-// buildah runs buildah on storage in the cache, in a mount namespace of its own: it leaves mounts behind.
+// buildah runs buildah on storage in the cache.
 func (b Builder) buildah(ctx context.Context, log string, args ...string) error {
 	driver := "overlay"
 	if onOverlay(string(b.Cache)) {
 		driver = "vfs" // an overlay cannot be the upper layer of another
 	}
-	all := append([]string{"--mount", "--propagation", "private", "buildah",
-		"--root", b.Cache.Path("storage"), "--runroot", b.Cache.Path("storage-run"), "--storage-driver", driver, "--log-level", "warn"}, args...)
-	return deps.RunLogged(ctx, log, exec.CommandContext(ctx, "unshare", all...))
+	all := append([]string{"buildah", "--root", b.Cache.Path("storage"), "--runroot", b.Cache.Path("storage-run"), "--storage-driver", driver, "--log-level", "warn"}, args...)
+	return deps.RunLogged(log, deps.Contained(ctx, all...))
 }
 
 // digest is taken over the Containerfile, every file of the context and the base.

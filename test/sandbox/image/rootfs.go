@@ -33,8 +33,8 @@ func Rootfs(ctx context.Context, c deps.Cache) (string, error) {
 		if err != nil {
 			return err
 		}
-		cmd := exec.CommandContext(ctx, "debootstrap", "--variant=minbase", "--include="+include, suite, dir, mirror)
-		if err := deps.RunLogged(ctx, c.Log("rootfs"), cmd); err != nil {
+		cmd := deps.Contained(ctx, "debootstrap", "--variant=minbase", "--include="+include, suite, dir, mirror)
+		if err := deps.RunLogged(c.Log("rootfs"), cmd); err != nil {
 			return err
 		}
 		for _, path := range superfluous {
