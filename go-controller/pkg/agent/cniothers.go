@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"os"
 
 	"github.com/containernetworking/cni/pkg/types"
 )
@@ -21,33 +19,6 @@ func (s *server) del(ctx context.Context, pod attachment) error {
 		return err
 	}
 	return disconnect(pod.host())
-}
-
-// check verifies that an attachment is as ADD left it.
-func (s *server) check(ctx context.Context, pod attachment, netns *os.File) error {
-	if _, err := s.session(ctx); err != nil {
-		return err
-	}
-	i, err := interfaceRow(ctx, s.local, pod.host())
-	if err != nil {
-		return err
-	}
-	if i == nil {
-		return types.NewError(types.ErrUnknownContainer, fmt.Sprintf("there is no Open vSwitch port %s for container %s", pod.host(), pod.Container), "")
-	}
-	have, err := attachmentOf(i)
-	if err != nil {
-		return err
-	}
-	if err := isNetns(netns); err != nil {
-		return types.NewError(types.ErrInvalidNetNS, pod.Sandbox+" is not a network namespace", err.Error())
-	}
-	if n, err := ofport(i); err != nil {
-		return err
-	} else if n == 0 || !installed(i) {
-		return tryAgain("pod %s: OVN has not installed the flows of %s", have.Pod, i.Name)
-	}
-	return verify(netns, have.IfName, have.podPort)
 }
 
 // gc removes all attachments but those that the runtime calls valid.

@@ -97,7 +97,7 @@ func (s *server) command(ctx context.Context, request cni.Request, pod attachmen
 		return nil, s.del(ctx, pod)
 	case cni.Check:
 		defer s.locks.lock(pod.Container)()
-		return nil, s.check(ctx, pod, netns)
+		return nil, s.check(ctx, pod, request.Config, netns)
 	case cni.GC:
 		return nil, s.gc(ctx, request.Config)
 	case cni.Status:

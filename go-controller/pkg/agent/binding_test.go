@@ -1,0 +1,112 @@
+package agent
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/woven-network/woven/go-controller/pkg/config"
+	"github.com/woven-network/woven/go-controller/pkg/ovn/sb"
+)
+
+func hostBinding() *sb.PortBinding {
+	return &sb.PortBinding{
+		LogicalPort: "a-host", MAC: []string{"0a:58:0a:f4:01:02 10.244.1.2 fd00:10:244:1::2"},
+		ExternalIDs: map[string]string{keySubnets: "10.244.1.0/24 fd00:10:244:1::/64"},
+	}
+}
+
+func TestPortsOfBindings(t *testing.T) {
+	h, err := hostPortOf(hostBinding())
+	require.NoError(t, err)
+	require.Equal(t, "0a:58:0a:f4:01:02", h.MAC.String())
+	require.Equal(t, "10.244.1.2/24 fd00:10:244:1::2/64", words(h.Addresses))
+
+	p, err := podPortOf(&sb.PortBinding{LogicalPort: "ns/pod", MAC: []string{"0a:58:0a:f4:01:03 10.244.1.3 fd00:10:244:1::3"}}, h.Subnets)
+	require.NoError(t, err)
+	require.Equal(t, "10.244.1.3/24 fd00:10:244:1::3/64", words(p.Addresses))
+	require.Equal(t, "10.244.1.1 fd00:10:244:1::1", words(p.Gateways))
+
+	for mac, want := range map[string]string{
+		"":                             "has no address",
+		"unknown":                      "is not a MAC and IPs",
+		"0a:58:0a:f4:01:03":            "is not a MAC and IPs",
+		"0a:58:zz 10.244.1.3":          "invalid MAC",
+		"0a:58:0a:f4:01:03 10.244.1":   "10.244.1",
+		"0a:58:0a:f4:01:03 10.244.2.3": "10.244.2.3 is in no pod network of this node [10.244.1.0/24 fd00:10:244:1::/64]",
+	} {
+		b := &sb.PortBinding{LogicalPort: "ns/pod", MAC: strings.SplitN(mac, "|", 2)}
+		if mac == "" {
+			b.MAC = nil
+		}
+		_, err := podPortOf(b, h.Subnets)
+		require.ErrorContains(t, err, want)
+	}
+	_, err = hostPortOf(&sb.PortBinding{LogicalPort: "a-host"})
+	require.ErrorContains(t, err, "external_ids:woven.network/subnets is empty")
+}
+
+func parsed(t *testing.T) *config.Parsed {
+	c, err := config.Parse([]byte(`
+clusterCIDRs: [10.244.0.0/16, "fd00:10:244::/56"]
+serviceCIDRs: [10.96.0.0/16, "fd00:10:96::/112"]
+datapath: netdev
+ovn: {northbound: "tcp:192.0.2.1:6641", southbound: "tcp:192.0.2.1:6642"}
+`))
+	require.NoError(t, err)
+	return c
+}
+
+// String shows a plan as the commands of ip(8).
+func (p hostPlan) String() string {
+	var b strings.Builder
+	for _, a := range p.Addresses {
+		fmt.Fprintf(&b, "ip address add %s dev ovn0\n", a)
+	}
+	for _, r := range p.Routes {
+		fmt.Fprintf(&b, "ip route add %s via %s dev ovn0 src %s table %d proto %d\n", r.dst, r.via, r.source, r.table, routeProtocol)
+	}
+	for _, r := range p.Rules {
+		fmt.Fprintf(&b, "ip rule add pref %d iif lo to %s ipproto %d dport %d-%d lookup %d\n", nodePortRule, r.to, r.protocol, r.ports.First, r.ports.Last, nodePortTable)
+	}
+	for _, a := range p.Aliases {
+		fmt.Fprintf(&b, "ip address add %s dev br-ex\n", a)
+	}
+	for _, a := range p.Neighbours {
+		fmt.Fprintf(&b, "ip neighbour add %s dev br-ex nud permanent\n", a)
+	}
+	return b.String()
+}
+
+func TestPlanHost(t *testing.T) {
+	h, err := hostPortOf(hostBinding())
+	require.NoError(t, err)
+	c := parsed(t)
+	ips := []netip.Addr{addr("192.0.2.11"), addr("2001:db8::b")}
+	golden(t, "host-dual-stack.txt", planHost(h, ips, c).String())
+	only4 := h
+	only4.Addresses, only4.Subnets = h.Addresses[:1], h.Subnets[:1]
+	golden(t, "host-ipv4.txt", planHost(only4, ips[:1], c).String())
+	only6 := h
+	only6.Addresses, only6.Subnets = h.Addresses[1:], h.Subnets[1:]
+	golden(t, "host-ipv6.txt", planHost(only6, ips[1:], c).String())
+}
+
+func TestPodMTU(t *testing.T) {
+	require.Equal(t, 1500, podMTU(1600, 0))
+	require.Equal(t, 1400, podMTU(1500, 0))
+	require.Equal(t, 1400, podMTU(9000, 1400))
+}
+
+func TestParseIPs(t *testing.T) {
+	ips, err := ParseIPs("2001:db8::b, 192.0.2.11")
+	require.NoError(t, err)
+	require.Equal(t, []netip.Addr{addr("192.0.2.11"), addr("2001:db8::b")}, ips)
+	_, err = ParseIPs("192.0.2.11,192.0.2.12")
+	require.ErrorContains(t, err, "two addresses of one family")
+	_, err = ParseIPs("")
+	require.ErrorContains(t, err, "set it from status.hostIPs")
+}

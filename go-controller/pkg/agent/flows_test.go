@@ -1,0 +1,109 @@
+package agent
+
+import (
+	"bytes"
+	"flag"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/digitalocean/go-openvswitch/ovs"
+	"github.com/stretchr/testify/require"
+
+	"github.com/woven-network/woven/go-controller/pkg/config"
+)
+
+var update = flag.Bool("update", false, "write the goldens anew")
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		require.NoError(t, os.WriteFile(path, []byte(got), 0o644))
+	}
+	want, err := os.ReadFile(path)
+	require.NoError(t, err, "run the test with -update")
+	require.Equal(t, string(want), got, "if this is meant, run the test with -update")
+}
+
+func addr(s string) netip.Addr      { return netip.MustParseAddr(s) }
+func prefixP(s string) netip.Prefix { return netip.MustParsePrefix(s) }
+
+func dualStack() bridge {
+	return bridge{
+		NIC: 1, OVN: 2, MAC: net.HardwareAddr{2, 0, 0, 0, 0, 11}, NodeIPs: []netip.Addr{addr("192.0.2.11"), addr("2001:db8::b")},
+		Alias: []netip.Prefix{prefixP("169.254.64.0/29"), prefixP("fd69::/125")}, NodePort: config.PortRange{First: 30000, Last: 32767},
+	}
+}
+
+// text shows flows as ovs-ofctl takes them, without what is the same in all.
+func text(t *testing.T, flows []*ovs.Flow) string {
+	var b strings.Builder
+	for _, f := range flows {
+		line, err := f.MarshalText()
+		require.NoError(t, err)
+		_, rest, _ := bytes.Cut(line, []byte(",cookie="))
+		_, actions, _ := bytes.Cut(rest, []byte(",actions="))
+		head, _, _ := bytes.Cut(line, []byte(",idle_timeout="))
+		match, table, _ := bytes.Cut(head, []byte(",table="))
+		b.WriteString("table=" + string(table) + " " + string(match) + " actions=" + string(actions) + "\n")
+	}
+	return b.String()
+}
+
+func TestFlows(t *testing.T) {
+	only := func(is4 bool) bridge {
+		b := dualStack()
+		b.NodeIPs = []netip.Addr{b.NodeIPs[boolIndex(!is4)]}
+		b.Alias = []netip.Prefix{b.Alias[boolIndex(!is4)]}
+		return b
+	}
+	alone := dualStack()
+	alone.OVN = 0
+	for name, b := range map[string]bridge{"dual-stack": dualStack(), "ipv4": only(true), "ipv6": only(false), "before-ovn-controller": alone} {
+		t.Run(name, func(t *testing.T) {
+			flows, err := b.flows()
+			require.NoError(t, err)
+			golden(t, "flows-"+name+".txt", text(t, flows))
+		})
+	}
+}
+
+func boolIndex(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// The number of flows follows the number of families and of blocks of the node port range, and nothing else.
+func TestNodePortRangeIsFewMatches(t *testing.T) {
+	for r, blocks := range map[config.PortRange]int{
+		{First: 30000, Last: 32767}: 5, {First: 32768, Last: 65535}: 1, {First: 30000, Last: 30000}: 1, {First: 1, Last: 65535}: 16,
+	} {
+		b := dualStack()
+		b.NodePort = r
+		flows, err := b.nodePorts(families[0])
+		require.NoError(t, err)
+		require.Len(t, flows, 3*blocks, "%v: tcp, udp and sctp", r)
+	}
+}
+
+func TestCookieIsTheHashOfAllFlows(t *testing.T) {
+	a, err := dualStack().flows()
+	require.NoError(t, err)
+	again, err := dualStack().flows()
+	require.NoError(t, err)
+	require.True(t, sameFlows(a, again))
+	other := dualStack()
+	other.MAC[5]++
+	b, err := other.flows()
+	require.NoError(t, err)
+	require.Len(t, b, len(a))
+	require.False(t, sameFlows(a, b))
+	require.False(t, sameFlows(a[1:], a), "one was removed by hand")
+	require.False(t, sameFlows([]*ovs.Flow{{Actions: []ovs.Action{ovs.Normal()}}}, a), "a bridge that was just made")
+}
