@@ -53,9 +53,12 @@ func (r *run) carryOut(v *view, ts []*translation, a attempt) {
 	case r.ctx.Err() != nil:
 		// Everything is compared again with the next connection.
 	case err == nil:
-		r.learnFrom(plan)
+		again := r.learnFrom(plan)
 		for _, t := range left {
 			r.succeed(t, written, a)
+		}
+		for _, o := range again {
+			r.retry(o)
 		}
 	case len(left) < 2:
 		for o := range busy {
@@ -129,15 +132,15 @@ func refusal(results []ovsdb.OperationResult, operations []ovsdb.Operation) erro
 	return errors.Join(all...)
 }
 
-// learnFrom notes what a committed plan has changed: the cache shows it already, its events come later.
-func (r *run) learnFrom(plan Plan) {
+// learnFrom notes what a committed plan has changed: the cache shows it already, its events come later. It returns the
+// owners for whom that is not what was planned, because somebody has changed the rows in the same instant.
+func (r *run) learnFrom(plan Plan) (again []row.Owner) {
 	for _, op := range plan.Ops {
 		switch op.Kind {
 		case Insert:
 			r.learn(op.UUID, op.ID, op.owners[0])
 			if !r.cache.Table(op.ID.Table).HasRow(op.UUID) {
-				// Its parent has gone in the same instant.
-				r.retry(op.owners[0])
+				again = append(again, op.owners[0]) // Its parent has gone.
 			}
 			r.wake(op.ID)
 		case Update:
@@ -154,12 +157,12 @@ func (r *run) learnFrom(plan Plan) {
 	}
 	for _, f := range plan.released {
 		if r.cache.Table(f.id.Table).HasRow(f.uuid) {
-			// Another parent still has it, which a person has put it in.
-			r.retry(f.owner)
+			again = append(again, f.owner) // Another parent has it, which a person has put it in.
 		} else {
 			r.unlearn(f.uuid)
 		}
 	}
+	return again
 }
 
 func (r *run) push(owners []row.Owner) {

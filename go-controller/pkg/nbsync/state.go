@@ -144,6 +144,24 @@ func (s *state) learn(uuid string, id row.ID, owner row.Owner) *known {
 	return k
 }
 
+// meet returns what is known of a row, nil for one of somebody else's. It looks at the row itself if need be: the event
+// of a set may come before that of the row that has come into it.
+func (s *state) meet(table, uuid string) *known {
+	if k := s.known[uuid]; k != nil {
+		return k
+	}
+	t := s.tables[table]
+	if t == nil {
+		return nil
+	}
+	if m := s.cache.Table(table).Row(uuid); m != nil {
+		if id, owner, ok := s.identify(t, m); ok {
+			return s.learn(uuid, id, owner)
+		}
+	}
+	return nil
+}
+
 // unlearn forgets a row that is gone.
 func (s *state) unlearn(uuid string) {
 	k := s.known[uuid]
@@ -187,7 +205,7 @@ func (s *state) loosenAll() {
 func (s *state) loosenUnwanted(set *known, column, value string) bool {
 	e := element{set: setKey{row: set.id, column: column}, value: value, ref: s.tables[set.id.Table].columns[column].ref}
 	if e.ref {
-		member := s.known[value]
+		member := s.meet(s.tables[set.id.Table].columns[column].refTable, value)
 		if member == nil || s.untranslated[member.owner] != nil {
 			return false
 		}

@@ -23,8 +23,9 @@ type column struct {
 	schema *ovsdb.ColumnSchema
 	// field is the index of the struct's field.
 	field int
-	// ref says that the column holds UUIDs of other rows.
-	ref bool
+	// ref says that the column holds UUIDs of other rows, those of the table refTable.
+	ref      bool
+	refTable string
 	// weak says that the server takes a deleted row out of the column by itself.
 	weak bool
 }
@@ -54,6 +55,7 @@ func newColumn(schema *ovsdb.ColumnSchema, field int) column {
 	if schema.TypeObj != nil && schema.TypeObj.Key != nil && schema.TypeObj.Key.Type == ovsdb.TypeUUID {
 		refType, err := schema.TypeObj.Key.RefType()
 		c.ref, c.weak = true, err == nil && refType == ovsdb.Weak
+		c.refTable, _ = schema.TypeObj.Key.RefTable()
 	}
 	return c
 }

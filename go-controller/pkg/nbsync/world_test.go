@@ -158,6 +158,10 @@ func (w *world) metric(name string) float64 {
 func (w *world) transact(operations ...libovsdb.Operation) []libovsdb.OperationResult {
 	w.t.Helper()
 	results, err := w.admin.Transact(w.t.Context(), operations...)
+	for tries := 0; err != nil && operations[0].Op == libovsdb.OperationSelect && tries < 100; tries++ {
+		// The server was just stopped by the test.
+		results, err = w.admin.Transact(w.t.Context(), operations...)
+	}
 	require.NoError(w.t, err)
 	_, err = libovsdb.CheckOperationResults(results, operations)
 	require.NoError(w.t, err, "%v", results)
