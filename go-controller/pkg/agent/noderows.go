@@ -9,24 +9,28 @@ import (
 
 // setRows makes the node's own rows in the Open_vSwitch database, in one transaction.
 func (n *node) setRows(session context.Context, up uplink, host *hostPort, mtu int) error {
-	root, err := switchRow(session, n.local)
+	t, err := n.rows(session, up, host, mtu)
 	if err != nil {
 		return err
 	}
+	return t.commit(session)
+}
+
+// rows collects what differs from the rows as they should be.
+func (n *node) rows(session context.Context, up uplink, host *hostPort, mtu int) (*transaction, error) {
 	t := newTransaction(n.local)
+	root, err := switchRow(session, n.local)
+	if err != nil {
+		return nil, err
+	}
 	if root == nil {
+		// The rest follows when the row is there, which is an event.
 		t.initialize()
-		if err := t.commit(session); err != nil {
-			return err
-		}
-		return waiting("the Open_vSwitch row that was just made")
+		return t, nil
 	}
 	own := &vswitch.OpenvSwitch{UUID: root.UUID}
 	t.merge(own, &own.ExternalIDs, root.ExternalIDs, n.externalIDs(up, root.ExternalIDs[gateway.OptionsKey]))
-	if err := n.bridges(session, t, own, up, host, mtu); err != nil {
-		return err
-	}
-	return t.commit(session)
+	return t, n.bridges(session, t, own, up, host, mtu)
 }
 
 // externalIDs is what ovn-controller reads (ovn-controller(8)).

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 
 	"github.com/ovn-kubernetes/libovsdb/model"
@@ -180,9 +179,4 @@ func uuidName(kind, name string) string {
 		return '_'
 	}, name)
 	return kind + "_" + id
-}
-
-// portsOf returns those of ports that are on a bridge.
-func portsOf(b *vswitch.Bridge, ports []vswitch.Port) []vswitch.Port {
-	return slices.DeleteFunc(slices.Clone(ports), func(p vswitch.Port) bool { return !slices.Contains(b.Ports, p.UUID) })
 }

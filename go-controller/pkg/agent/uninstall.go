@@ -127,13 +127,9 @@ func removeHost() error {
 	return nil
 }
 
-// giveBack moves addresses and routes from br-ex to the NIC and removes the bridges. br-ex keeps them until its
-// row is gone, so the node is reachable at every moment.
+// giveBack moves addresses and routes from br-ex to the NIC and removes the bridges. br-ex keeps its port until
+// the NIC can answer, so the node is reachable at every moment.
 func giveBack(session context.Context, local *ovsdb.Client, n *node) error {
-	root, err := switchRow(session, local)
-	if err != nil || root == nil {
-		return err
-	}
 	ex, err := bridgeRow(session, local, bridgeEx)
 	if err != nil {
 		return err
@@ -146,6 +142,15 @@ func giveBack(session context.Context, local *ovsdb.Client, n *node) error {
 		if err := restoreNIC(remembered, n); err != nil {
 			return err
 		}
+	}
+	return giveBackRows(session, local, n)
+}
+
+// giveBackRows removes the node's rows from the Open_vSwitch database.
+func giveBackRows(session context.Context, local *ovsdb.Client, n *node) error {
+	root, err := switchRow(session, local)
+	if err != nil || root == nil {
+		return err
 	}
 	t := newTransaction(local)
 	own := &vswitch.OpenvSwitch{UUID: root.UUID}

@@ -1,0 +1,195 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/go-logr/logr"
+	libovsdb "github.com/ovn-kubernetes/libovsdb/ovsdb"
+	"github.com/stretchr/testify/require"
+	"github.com/vishvananda/netlink"
+
+	"github.com/woven-network/woven/go-controller/pkg/gateway"
+	"github.com/woven-network/woven/go-controller/pkg/ovn/schema"
+	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
+	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
+	"github.com/woven-network/woven/go-controller/pkg/ovsdb/ovsdbtest"
+)
+
+// localDatabase is a real ovsdb-server with an empty Open_vSwitch database, and a client.
+func localDatabase(t *testing.T) (*ovsdb.Client, context.Context) {
+	s := ovsdbtest.Start(t, schema.Vswitch)
+	c, err := dialLocal(t.Context(), s.Remote, logr.Discard())
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	session, err := c.Session(t.Context())
+	require.NoError(t, err)
+	return c, session
+}
+
+func testUplink() uplink {
+	mac := net.HardwareAddr{2, 0, 0, 0, 0, 11}
+	return uplink{
+		nic: &netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Name: "eth0", HardwareAddr: mac}},
+		memory: memory{NIC: "eth0", MAC: mac.String(), MTU: 1600, Boot: "b", netState: netState{
+			Addresses: has("192.0.2.11/24"), Routes: []route{via("0.0.0.0/0", "192.0.2.1", 0)},
+		}},
+	}
+}
+
+// describe shows the database as bridges with their ports.
+func describe(t *testing.T, c *ovsdb.Client) string {
+	var b strings.Builder
+	for _, name := range []string{bridgeInt, bridgeEx} {
+		br, err := bridgeRow(t.Context(), c, name)
+		require.NoError(t, err)
+		if br == nil {
+			continue
+		}
+		fmt.Fprintf(&b, "%s %s %s\n", br.Name, br.DatapathType, *br.FailMode)
+		var ports []vswitch.Port
+		require.NoError(t, c.List(t.Context(), &ports))
+		slices.SortFunc(ports, func(a, b vswitch.Port) int { return strings.Compare(a.Name, b.Name) })
+		for _, p := range ports {
+			if !slices.Contains(br.Ports, p.UUID) {
+				continue
+			}
+			i, err := interfaceRow(t.Context(), c, p.Name)
+			require.NoError(t, err)
+			fmt.Fprintf(&b, "  %s type=%q", p.Name, i.Type)
+			if i.MTURequest != nil {
+				fmt.Fprintf(&b, " mtu=%d", *i.MTURequest)
+			}
+			if i.MAC != nil {
+				fmt.Fprintf(&b, " mac=%s", *i.MAC)
+			}
+			if id := i.ExternalIDs[keyIfaceID]; id != "" {
+				fmt.Fprintf(&b, " iface-id=%s", id)
+			}
+			b.WriteByte('\n')
+		}
+	}
+	return b.String()
+}
+
+func TestNodeRows(t *testing.T) {
+	c, session := localDatabase(t)
+	n := &node{name: "a", ips: []netip.Addr{addr("192.0.2.11")}, config: parsed(t), local: c}
+	up := testUplink()
+	turn := func(host *hostPort) {
+		require.NoError(t, n.setRows(session, up, host, 1500))
+	}
+	quiet := func(host *hostPort) {
+		tr, err := n.rows(session, up, host, 1500)
+		require.NoError(t, err)
+		require.Empty(t, tr.ops, "a second look changes nothing")
+	}
+	turn(nil) // makes the Open_vSwitch row
+	turn(nil)
+	require.Equal(t, `br-int netdev secure
+  br-int type="internal"
+  ovn0 type="internal" mtu=1500 iface-id=a-host
+br-ex netdev standalone
+  br-ex type="internal"
+`, describe(t, c), "the NIC waits until br-ex has appeared")
+	quiet(nil)
+
+	up.ex = &netlink.Dummy{}
+	turn(nil)
+	host, err := hostPortOf(hostBinding())
+	require.NoError(t, err)
+	turn(&host)
+	require.Equal(t, `br-int netdev secure
+  br-int type="internal"
+  ovn0 type="internal" mtu=1500 mac=0a:58:0a:f4:01:02 iface-id=a-host
+br-ex netdev standalone
+  br-ex type="internal" mtu=1600
+  eth0 type=""
+`, describe(t, c))
+	quiet(&host)
+	quiet(nil) // The Southbound database is away: what it said stays.
+
+	root, err := switchRow(t.Context(), c)
+	require.NoError(t, err)
+	g, err := gateway.Parse(root.ExternalIDs[gateway.OptionsKey])
+	require.NoError(t, err)
+	require.Equal(t, "woven-mac=02:00:00:00:00:0b,woven-ip4=192.0.2.11/24,woven-via4=192.0.2.1", g.String())
+
+	// ovn-controller makes br-int with another datapath type when it starts first; somebody adds a key.
+	br, err := bridgeRow(t.Context(), c, bridgeInt)
+	require.NoError(t, err)
+	tr := newTransaction(c)
+	br.DatapathType = "system"
+	tr.add(c.Where(br).Update(br, &br.DatapathType))
+	tr.mutate(br, &br.ExternalIDs, libovsdb.MutateOperationInsert, map[string]string{"ct-zone-x": "1"})
+	require.NoError(t, tr.commit(session))
+	turn(&host)
+	br, err = bridgeRow(t.Context(), c, bridgeInt)
+	require.NoError(t, err)
+	require.Equal(t, "netdev", br.DatapathType)
+	require.Equal(t, "1", br.ExternalIDs["ct-zone-x"], "keys of others stay")
+	quiet(&host)
+
+	require.NoError(t, giveBackRows(session, c, n))
+	require.Empty(t, describe(t, c))
+	root, err = switchRow(t.Context(), c)
+	require.NoError(t, err)
+	require.Empty(t, root.ExternalIDs)
+}
+
+func pod(name, uid, container, ip string) attachment {
+	return attachment{Pod: "ns/" + name, UID: uid, Container: container, IfName: "eth0", Sandbox: "/run/netns/" + container, podPort: podPort{
+		MAC: net.HardwareAddr{0x0a, 0x58, 0x0a, 0xf4, 1, 3}, Addresses: []netip.Prefix{prefixP(ip + "/24")}, Gateways: []netip.Addr{addr("10.244.1.1")},
+	}}
+}
+
+func TestAttachments(t *testing.T) {
+	c, session := localDatabase(t)
+	n := &node{name: "a", ips: []netip.Addr{addr("192.0.2.11")}, config: parsed(t), local: c}
+	for range 2 {
+		require.NoError(t, n.setRows(session, testUplink(), nil, 1500))
+	}
+	s := attachments{c}
+	names := func() (all []string) {
+		rows, err := s.list(session)
+		require.NoError(t, err)
+		for _, r := range rows {
+			a, err := attachmentOf(&r)
+			require.NoError(t, err)
+			require.Equal(t, a.host(), r.Name)
+			require.Len(t, r.Name, 15)
+			all = append(all, a.Pod+" "+a.UID+" "+a.Container)
+		}
+		slices.Sort(all)
+		return all
+	}
+	a, b := pod("a", "1", "c1", "10.244.1.3"), pod("b", "2", "c2", "10.244.1.4")
+	for _, x := range []attachment{a, b} {
+		replaced, err := s.add(session, x)
+		require.NoError(t, err)
+		require.Empty(t, replaced)
+		i, err := interfaceRow(session, c, x.host())
+		require.NoError(t, err)
+		back, err := attachmentOf(i)
+		require.NoError(t, err)
+		require.Equal(t, x, back, "all of an attachment is in its row")
+	}
+	again := pod("a", "1", "c3", "10.244.1.3")
+	replaced, err := s.add(session, again)
+	require.NoError(t, err)
+	require.Equal(t, []string{a.host()}, replaced, "a new sandbox of the same pod")
+	require.Equal(t, []string{"ns/a 1 c3", "ns/b 2 c2"}, names())
+
+	replaced, err = s.add(session, again)
+	require.NoError(t, err)
+	require.Equal(t, []string{again.host()}, replaced, "the same ADD again")
+	require.NoError(t, s.remove(session, a.host()), "nothing left to do")
+	require.NoError(t, s.remove(session, again.host(), b.host()))
+	require.Empty(t, names())
+	require.Equal(t, 3, c.Cache().Table(vswitch.InterfaceTable).Len(), "br-int, ovn0 and br-ex: ovsdb-server has collected the rest")
+}
