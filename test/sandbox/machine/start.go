@@ -22,6 +22,10 @@ func Start(s Spec) (Machine, error) {
 	if err := s.prepare(); err != nil {
 		return Machine{}, fmt.Errorf("machine %s: %w", s.Name, err)
 	}
+	// Those of its life before, as after a reboot: kubelet takes seconds over each that has no container.
+	if err := removeCgroups(Cgroup(s.Name)); err != nil {
+		return Machine{}, fmt.Errorf("machine %s: %w", s.Name, err)
+	}
 	m, err := s.spawn()
 	if err != nil {
 		return Machine{}, fmt.Errorf("machine %s: %w", s.Name, err)
