@@ -62,7 +62,8 @@ func Run(ctx context.Context, o Options) error {
 	group, ctx := errgroup.WithContext(ctx)
 	n := &node{
 		name: o.Node, ips: o.IPs, config: o.Config, log: o.Log, flows: ofctl(), conflist: o.ConfDir,
-		wakeup: make(chan struct{}, 1), stale: func(context.Context) error { return nil },
+		switchSocket: filepath.Join(o.OVSRunDir, bridgeEx+".mgmt"),
+		wakeup:       make(chan struct{}, 1), stale: func(context.Context) error { return nil },
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -96,7 +97,10 @@ func runNode(ctx context.Context, o Options, n *node, m *metrics) error {
 		return nil
 	})
 	group.Go(func() error {
-		watchSwitch(ctx, filepath.Join(o.OVSRunDir, bridgeEx+".mgmt"), n.wake)
+		watchSwitch(ctx, n.switchSocket, func() {
+			n.restarted.Store(true)
+			n.wake()
+		})
 		return nil
 	})
 	// Not before the loop: the way to the Southbound database may be what the loop has to restore.

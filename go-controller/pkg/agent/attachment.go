@@ -33,6 +33,15 @@ func (a attachment) host() string {
 	return "w" + hex.EncodeToString(sum[:7])
 }
 
+// isHostEnd tells whether an interface is, by its name, the host's end of a pod's.
+func isHostEnd(name string) bool {
+	if len(name) != 15 || name[0] != 'w' {
+		return false
+	}
+	_, err := hex.DecodeString(name[1:])
+	return err == nil
+}
+
 func (a attachment) externalIDs() map[string]string {
 	return map[string]string{
 		keyIfaceID: a.Pod, keyIfaceVersion: a.UID, keyAttachedMAC: a.MAC.String(),

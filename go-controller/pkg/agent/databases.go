@@ -59,11 +59,11 @@ func listenLocal(local *ovsdb.Client, news *news, wake func()) {
 		switch r := m.(type) {
 		case *vswitch.Interface:
 			news.tell(interfaceTopic(r.Name))
-			if r.ExternalIDs[keyContainer] == "" {
+			if !isHostEnd(r.Name) {
 				wake()
 			}
 		case *vswitch.Port:
-			if r.ExternalIDs[keyContainer] == "" {
+			if !isHostEnd(r.Name) {
 				wake()
 			}
 		case *vswitch.Bridge:

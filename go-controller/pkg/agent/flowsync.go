@@ -9,13 +9,9 @@ import (
 // ofctl speaks OpenFlow to the local Open vSwitch by way of ovs-ofctl(8).
 func ofctl() *ovs.OpenFlowService { return ovs.New(ovs.Timeout(5)).OpenFlow }
 
-// replaceFlows makes br-ex's flows those of b, and tells whether it had to. They are replaced in one OpenFlow
-// bundle: no packet meets half of them.
-func replaceFlows(c *ovs.OpenFlowService, b bridge) (changed bool, err error) {
-	want, err := b.flows()
-	if err != nil {
-		return false, err
-	}
+// replaceFlows makes br-ex's flows those that are wanted, and tells whether it had to. They are replaced in one
+// OpenFlow bundle: no packet meets half of them.
+func replaceFlows(c *ovs.OpenFlowService, want []*ovs.Flow) (changed bool, err error) {
 	have, err := c.DumpFlows(bridgeEx)
 	if err != nil {
 		return false, fmt.Errorf("read the flows of %s: %w", bridgeEx, err)

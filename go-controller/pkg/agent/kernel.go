@@ -5,10 +5,11 @@ import (
 	"fmt"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
-// watchKernel calls wake when the kernel's interfaces, addresses, routes or rules change by more than a pod's coming or
-// going. It returns when ctx ends, or with an error when the kernel drops
+// watchKernel calls wake when the kernel's interfaces, addresses or routes change by more than a pod's coming. It
+// returns when ctx ends, or with an error when the kernel drops
 // events: then whoever calls must look at everything again.
 func watchKernel(ctx context.Context, wake func()) error {
 	ctx, cancel := context.WithCancel(ctx)
@@ -42,9 +43,13 @@ func watchKernel(ctx context.Context, wake func()) error {
 	}()
 	for {
 		select {
-		case _, ok := <-links:
+		case u, ok := <-links:
 			if !ok {
 				return nil
+			}
+			if u.Link != nil && isHostEnd(u.Link.Attrs().Name) && u.Header.Type != unix.RTM_DELLINK {
+				// A pod comes. When one goes, its row may have to go too.
+				continue
 			}
 		case _, ok := <-addrs:
 			if !ok {

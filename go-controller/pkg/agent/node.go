@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,6 +35,8 @@ type node struct {
 	log    logr.Logger
 	local  *ovsdb.Client
 	flows  *ovs.OpenFlowService
+	// switchSocket is where ovs-vswitchd takes OpenFlow connections for br-ex.
+	switchSocket string
 	// stale removes attachments whose network namespace is gone.
 	stale func(ctx context.Context) error
 	// conflist is where the network configuration for the container runtime is written.
@@ -45,6 +48,12 @@ type node struct {
 	resting atomic.Bool
 	// turning is held during a turn.
 	turning sync.Mutex
+	// restarted is set when ovs-vswitchd was started, which has no flows then, and when they are to be looked at anyway.
+	restarted atomic.Bool
+	// applied are the flows' cookie at the last turn that looked at them; the loop's own.
+	applied uint64
+	// host is what the Southbound database last said of ovn0; the loop's own.
+	host *hostPort
 	// wakeup holds a token when there is reason to look again.
 	wakeup chan struct{}
 	// ready is nil until the node is; later it is the last good state.
@@ -92,6 +101,7 @@ func (n *node) run(ctx context.Context) {
 		case <-ctx.Done():
 		case <-n.wakeup:
 		case <-timer.C:
+			n.restarted.Store(true)
 		}
 		timer.Stop()
 	}
@@ -116,15 +126,13 @@ func (n *node) report(err error) {
 	}
 }
 
-// notReady says why the node is not ready; empty if it is.
+// notReady says why the node is not ready for pods; empty if it is.
 func (n *node) notReady() string {
-	if n.ready.Load() != nil {
-		return ""
+	r := n.reason.Load()
+	if r == nil {
+		return "the node agent has just started"
 	}
-	if r := n.reason.Load(); r != nil {
-		return *r
-	}
-	return "the node agent has just started"
+	return *r
 }
 
 // uninstalled is what an agent waits for after its node was uninstalled.
@@ -216,21 +224,23 @@ func (n *node) uplink(ctx context.Context, own []netip.Prefix) (uplink, error) {
 	return findUplink(remembered, n.ips, own)
 }
 
-// hostPort returns what the Southbound database says of ovn0, or nil as long as it says nothing.
+// hostPort returns what the Southbound database says of ovn0, or last said: a database that restarts is empty for a
+// moment. Nil as long as it has said nothing.
 func (n *node) hostPort(ctx context.Context) (*hostPort, error) {
 	south := n.south.Load()
 	if south == nil {
-		return nil, nil
+		return n.host, nil
 	}
 	b, err := binding(ctx, south, n.hostName())
 	if err != nil || b == nil {
-		return nil, err
+		return n.host, err
 	}
 	h, err := hostPortOf(b)
 	if err != nil {
 		return nil, err
 	}
-	return &h, nil
+	n.host = &h
+	return n.host, nil
 }
 
 // takeNIC moves addresses and routes once both interfaces are there, and returns the NIC's OpenFlow port.
@@ -272,17 +282,33 @@ func quietly(nic, ex netlink.Link) error {
 
 func (n *node) userspace() bool { return n.config.Datapath == "netdev" }
 
+// setFlows replaces br-ex's flows when they should be others, or when there is reason to doubt that they are there.
 func (n *node) setFlows(ctx context.Context, up uplink, nic int) (patch int, err error) {
 	if patch, err = patchPort(ctx, n.local); err != nil {
 		return 0, err
 	}
-	changed, err := replaceFlows(n.flows, bridge{
+	want, err := bridge{
 		NIC: nic, OVN: patch, MAC: up.nic.Attrs().HardwareAddr, NodeIPs: n.ips, Alias: n.config.Alias, NodePort: n.config.NodePort,
-	})
+	}.flows()
+	if err != nil {
+		return 0, err
+	}
+	if !n.restarted.Swap(false) && n.applied == want[0].Cookie {
+		return patch, nil
+	}
+	n.applied = 0
+	if _, err := os.Stat(n.switchSocket); err != nil {
+		return 0, waiting("ovs-vswitchd to take OpenFlow connections at " + n.switchSocket)
+	}
+	changed, err := replaceFlows(n.flows, want)
+	if err != nil {
+		return 0, err
+	}
+	n.applied = want[0].Cookie
 	if changed {
 		n.log.Info("flows replaced", "bridge", bridgeEx, "nic", nic, "patch", patch)
 	}
-	return patch, err
+	return patch, nil
 }
 
 // setHost sets up ovn0 once ovs-vswitchd has made it and OVN has connected it.
