@@ -215,6 +215,18 @@ func (s *stream) finish() lossReport {
 	return s.report()
 }
 
+// finishAll is finish for many, whose last replies are waited for at the same time.
+func finishAll(streams map[string]*stream) map[string]lossReport {
+	for _, s := range streams {
+		s.stop()
+	}
+	reports := map[string]lossReport{}
+	for name, s := range streams {
+		reports[name] = s.finish()
+	}
+	return reports
+}
+
 func (s *stream) report() lossReport {
 	s.mu.Lock()
 	defer s.mu.Unlock()
