@@ -38,6 +38,8 @@ type world struct {
 	// broken maps an owner to the error of its translation.
 	broken map[row.Owner]error
 	asked  map[row.Owner]int
+	// before, when set, is called by the engine before each transaction it sends.
+	before func()
 	// errors holds the lines that the engine has logged as errors.
 	errors []string
 }
@@ -74,7 +76,7 @@ func (w *world) start() {
 func (w *world) make() {
 	var err error
 	w.engine, err = New(Options{
-		Client: w.dial(), Source: w.source, Owners: w.owners, Registerer: prometheus.NewRegistry(),
+		Client: interposed{w.dial(), w}, Source: w.source, Owners: w.owners, Registerer: prometheus.NewRegistry(),
 		BatchInterval: time.Millisecond,
 		Log: funcr.New(func(_, line string) {
 			if strings.Contains(line, `"error"`) {
@@ -85,6 +87,23 @@ func (w *world) make() {
 		}, funcr.Options{}),
 	})
 	require.NoError(w.t, err)
+}
+
+// interposed is a client with which something can happen between a comparison and its transaction.
+type interposed struct {
+	*ovsdb.Client
+	w *world
+}
+
+func (c interposed) Transact(ctx context.Context, operations ...libovsdb.Operation) ([]libovsdb.OperationResult, error) {
+	c.w.mu.Lock()
+	before := c.w.before
+	c.w.before = nil
+	c.w.mu.Unlock()
+	if before != nil {
+		before()
+	}
+	return c.Client.Transact(ctx, operations...)
 }
 
 func (w *world) source(o row.Owner) ([]row.Row, error) {
