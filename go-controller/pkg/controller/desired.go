@@ -23,7 +23,7 @@ type desired struct {
 	config   *config.Parsed
 	view     *kube.View
 	gateways *gateways
-	// pods has the addresses of pods, whose names there are "<namespace>/<name>".
+	// pods has the addresses of pods; what holds one is described at holder.
 	pods *ipam.Allocator
 	// joins has the addresses of gateway routers on the join switch; the holders are nodes.
 	joins *ipam.Allocator
@@ -35,12 +35,19 @@ type desired struct {
 	mu sync.Mutex
 	// hungry has the pods that found their subnet exhausted; an address that is released may be for them.
 	hungry map[row.Owner]struct{}
+	// holders maps a pod's owner to the holder of its addresses.
+	holders map[row.Owner]string
 }
+
+// holder returns what a pod's addresses are held by. It has the UID, so a pod that is made again under the same name
+// gets others: its predecessor's may still be in use in caches and conntrack entries.
+func holder(owner row.Owner, uid string) string { return string(owner) + "/" + uid }
 
 func newDesired(c *config.Parsed, v *kube.View, g *gateways, p *problems, mark func(...row.Owner)) *desired {
 	return &desired{
 		config: c, view: v, gateways: g, problems: p, mark: mark,
-		pods: ipam.NewAllocator(), joins: ipam.NewAllocator(), hungry: map[row.Owner]struct{}{},
+		pods: ipam.NewAllocator(), joins: ipam.NewAllocator(),
+		hungry: map[row.Owner]struct{}{}, holders: map[row.Owner]string{},
 	}
 }
 
@@ -103,13 +110,16 @@ func (d *desired) node(name string) ([]row.Row, error) {
 }
 
 func (d *desired) pod(namespace, name string) []row.Row {
-	owner, holder := pod.Owner(namespace, name), pod.Port(namespace, name)
-	object := d.view.Pod(namespace, name)
+	owner, object := pod.Owner(namespace, name), d.view.Pod(namespace, name)
+	reference := reference{kind: "Pod", namespace: namespace, name: name}
 	if !kube.OnNetwork(object) {
-		d.release(owner, holder)
+		d.problems.solved(reference)
+		d.setHungry(owner, false)
+		d.hold(owner, "")
 		return nil
 	}
-	reference := podReference(object)
+	mine := holder(owner, pod.UID(object))
+	d.hold(owner, mine)
 	subnets, err := pod.Subnets(d.view, d.config, namespace, name)
 	if err != nil {
 		d.problems.found(reference, reasonOf(err), fmt.Sprintf("node %s: %v", object.Spec.NodeName, err))
@@ -120,8 +130,8 @@ func (d *desired) pod(namespace, name string) []row.Row {
 		// back with the pod still running.
 		return nil
 	}
-	before := d.pods.Held(holder)
-	addresses, err := d.pods.Allocate(holder, subnets)
+	before := d.pods.Held(mine)
+	addresses, err := d.pods.Allocate(mine, subnets)
 	d.setHungry(owner, errors.As(err, &ipam.Exhausted{}))
 	if slices.ContainsFunc(before, func(a netip.Addr) bool { return err == nil && !slices.Contains(addresses, a) }) {
 		d.feedHungry() // It has moved to another network.
@@ -134,15 +144,31 @@ func (d *desired) pod(namespace, name string) []row.Row {
 	return pod.Translate(d.view, namespace, name, addresses)
 }
 
-// release frees a pod's addresses.
-func (d *desired) release(owner row.Owner, holder string) {
-	d.problems.solved(podName(holder))
-	held := d.pods.Held(holder)
-	d.pods.Release(holder)
-	d.setHungry(owner, false)
+// hold makes a holder that of the pod's addresses, and releases what another had before. An empty one holds nothing.
+func (d *desired) hold(owner row.Owner, next string) {
+	d.mu.Lock()
+	before := d.holders[owner]
+	if next != "" {
+		d.holders[owner] = next
+	} else {
+		delete(d.holders, owner)
+	}
+	d.mu.Unlock()
+	if before == "" || before == next {
+		return
+	}
+	held := d.pods.Held(before)
+	d.pods.Release(before)
 	if len(held) > 0 {
 		d.feedHungry()
 	}
+}
+
+// holderOf returns what holds a pod's addresses; empty if nothing does.
+func (d *desired) holderOf(owner row.Owner) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.holders[owner]
 }
 
 // feedHungry has those looked at again that wait for an address.

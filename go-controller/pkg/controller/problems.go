@@ -1,7 +1,6 @@
 package controller
 
 import (
-	"strings"
 	"sync"
 	"time"
 
@@ -18,11 +17,6 @@ func nodeReference(name string) reference { return reference{kind: "Node", name:
 
 func podReference(p *corev1.Pod) reference {
 	return reference{kind: "Pod", namespace: p.Namespace, name: p.Name}
-}
-
-func podName(holder string) reference {
-	namespace, name, _ := strings.Cut(holder, "/")
-	return reference{kind: "Pod", namespace: namespace, name: name}
 }
 
 // problems turns what an administrator must act on into Kubernetes Events: one when a problem begins, or becomes

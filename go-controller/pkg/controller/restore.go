@@ -36,9 +36,14 @@ func (d *desired) restore(ctx context.Context, northbound client.Client, log log
 	// Sorted, so that of two rows that say one address it is always the same that keeps it.
 	slices.SortFunc(ports, func(a, b nb.LogicalSwitchPort) int { return cmp.Compare(a.Name, b.Name) })
 	for _, port := range ports {
-		if holder, ok := strings.CutPrefix(port.ExternalIDs[row.OwnerKey], "pod/"); ok {
+		if owner := row.Owner(port.ExternalIDs[row.OwnerKey]); strings.HasPrefix(string(owner), "pod/") {
+			mine := holder(owner, port.ExternalIDs[pod.UIDKey])
+			if now := d.holderOf(owner); now != "" && now != mine {
+				continue // The row is of its predecessor.
+			}
+			d.hold(owner, mine)
 			for _, address := range addressesOf(port.Addresses) {
-				if err := d.pods.Claim(holder, address); err != nil {
+				if err := d.pods.Claim(mine, address); err != nil {
 					log.V(1).Info("a port's address is not used again", "port", port.Name, "reason", err.Error())
 				}
 			}
@@ -86,7 +91,9 @@ func (d *desired) restoreFromPods(log logr.Logger) {
 			if err != nil || !slices.ContainsFunc(subnets, func(s netip.Prefix) bool { return s.Contains(address) }) {
 				continue
 			}
-			if err := d.pods.Claim(pod.Port(p.Namespace, p.Name), address); err != nil {
+			owner := pod.Owner(p.Namespace, p.Name)
+			d.hold(owner, holder(owner, pod.UID(p)))
+			if err := d.pods.Claim(holder(owner, pod.UID(p)), address); err != nil {
 				log.Error(err, "two running pods report one address", "namespace", p.Namespace, "pod", p.Name)
 				d.problems.found(podReference(p), "AddressTaken", err.Error()+"; delete this pod so that it gets another")
 			}

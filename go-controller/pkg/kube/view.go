@@ -35,7 +35,7 @@ type View struct {
 func NewView(objects ...Object) *View {
 	key := cache.MetaNamespaceKeyFunc
 	v := &View{
-		nodes:      cache.NewIndexer(key, cache.Indexers{}),
+		nodes:      cache.NewIndexer(key, nodeIndexers),
 		namespaces: cache.NewIndexer(key, cache.Indexers{}),
 		pods:       cache.NewIndexer(key, podIndexers),
 		services:   cache.NewIndexer(key, cache.Indexers{}),

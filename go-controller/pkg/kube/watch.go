@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
@@ -41,7 +39,10 @@ func Watch(ctx context.Context, client kubernetes.Interface, changed func(Change
 		"Service":       factory.Core().V1().Services().Informer(),
 		"EndpointSlice": factory.Discovery().V1().EndpointSlices().Informer(),
 	}
-	podInformer, sliceInformer := all["Pod"], all["EndpointSlice"]
+	nodeInformer, podInformer, sliceInformer := all["Node"], all["Pod"], all["EndpointSlice"]
+	if err := nodeInformer.AddIndexers(nodeIndexers); err != nil {
+		return nil, fmt.Errorf("index of nodes: %w", err)
+	}
 	// The factory's pod informer has the namespace index already; an index is added once.
 	if err := podInformer.AddIndexers(cache.Indexers{byNode: podIndexers[byNode]}); err != nil {
 		return nil, fmt.Errorf("index of pods: %w", err)
@@ -50,7 +51,7 @@ func Watch(ctx context.Context, client kubernetes.Interface, changed func(Change
 		return nil, fmt.Errorf("index of EndpointSlices: %w", err)
 	}
 	view := &View{
-		nodes: all["Node"].GetIndexer(), namespaces: all["Namespace"].GetIndexer(), pods: podInformer.GetIndexer(),
+		nodes: nodeInformer.GetIndexer(), namespaces: all["Namespace"].GetIndexer(), pods: podInformer.GetIndexer(),
 		services: all["Service"].GetIndexer(), slices: sliceInformer.GetIndexer(),
 	}
 	var delivered []cache.InformerSynced
@@ -86,16 +87,8 @@ func handler(changed func(Change)) cache.ResourceEventHandlerFuncs {
 
 // As returns the two sides of a change as objects of one kind, nil where there is none, and whether the change is
 // of that kind.
-func As[T interface {
-	Object
-	comparable
-}](c Change) (before, after T, ok bool) {
+func As[T Object](c Change) (before, after T, ok bool) {
 	before, okBefore := c.Old.(T)
 	after, okAfter := c.New.(T)
 	return before, after, okBefore || okAfter
 }
-
-var (
-	_ Object = (*corev1.Node)(nil)
-	_ Object = (*discoveryv1.EndpointSlice)(nil)
-)

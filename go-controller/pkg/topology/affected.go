@@ -34,7 +34,7 @@ func Affected(v *kube.View, c *config.Parsed, change kube.Change) []row.Owner {
 // what it claims or claimed, for one of them has got or lost it.
 func Resubnetted(v *kube.View, c *config.Parsed, change kube.Change) []string {
 	before, after, ok := kube.As[*corev1.Node](change)
-	if !ok || before != nil && after != nil && slices.Equal(claims(before), claims(after)) &&
+	if !ok || before != nil && after != nil && slices.Equal(kube.PodCIDRs(before), kube.PodCIDRs(after)) &&
 		before.CreationTimestamp.Equal(&after.CreationTimestamp) {
 		return nil
 	}
@@ -47,15 +47,10 @@ func Resubnetted(v *kube.View, c *config.Parsed, change kube.Change) []string {
 			claimed = append(claimed, subnets...)
 		}
 	}
-	for _, other := range v.Nodes() {
-		theirs, _ := own(c, other)
-		for _, s := range claimed {
-			if slices.ContainsFunc(theirs, s.Overlaps) {
-				names[other.Name] = true
-			}
+	for _, s := range claimed {
+		for _, other := range claimants(v, c, s) {
+			names[other.Name] = true
 		}
 	}
 	return slices.Sorted(maps.Keys(names))
 }
-
-func claims(n *corev1.Node) []string { return append([]string{n.Spec.PodCIDR}, n.Spec.PodCIDRs...) }

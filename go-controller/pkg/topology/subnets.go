@@ -30,30 +30,34 @@ func Subnets(v *kube.View, c *config.Parsed, name string) ([]netip.Prefix, error
 	if err != nil {
 		return nil, err
 	}
-	for _, other := range v.Nodes() {
-		if other.Name == name || !older(other, node) {
-			continue
-		}
-		theirs, err := own(c, other)
-		if err != nil {
-			continue // It has no network, so none that could be in the way.
-		}
-		for _, s := range subnets {
-			if slices.ContainsFunc(theirs, s.Overlaps) {
-				return nil, Refused{"PodCIDRConflict", fmt.Sprintf("spec.podCIDRs %v overlap those of node %s, which is older; "+
-					"no pod of this node gets a network. Delete the Node object and let it register again", node.Spec.PodCIDRs, other.Name)}
-			}
+	for _, s := range subnets {
+		// None, when the node was deleted just now.
+		if all := claimants(v, c, s); len(all) > 0 && all[0].Name != name {
+			return nil, Refused{"PodCIDRConflict", fmt.Sprintf("spec.podCIDRs %v overlap those of node %s, which is older; "+
+				"no pod of this node gets a network. Delete the Node object and let it register again", node.Spec.PodCIDRs, all[0].Name)}
 		}
 	}
 	return subnets, nil
 }
 
+// claimants returns the nodes that ask for a network, or a part or more of it, and could have it. The oldest gets it.
+func claimants(v *kube.View, c *config.Parsed, network netip.Prefix) []*corev1.Node {
+	var all []*corev1.Node
+	for _, n := range v.NodesNear(network) {
+		theirs, err := own(c, n)
+		if err == nil && slices.ContainsFunc(theirs, network.Overlaps) {
+			all = append(all, n)
+		}
+	}
+	slices.SortFunc(all, func(a, b *corev1.Node) int {
+		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
+	})
+	return all
+}
+
 // own returns the pod networks that a node asks for, if they can be had at all.
 func own(c *config.Parsed, node *corev1.Node) ([]netip.Prefix, error) {
-	texts := node.Spec.PodCIDRs
-	if len(texts) == 0 && node.Spec.PodCIDR != "" {
-		texts = []string{node.Spec.PodCIDR}
-	}
+	texts := kube.PodCIDRs(node)
 	if len(texts) == 0 {
 		return nil, Refused{"NoPodCIDR", "spec.podCIDRs is empty, so no pod of this node gets a network. " +
 			"Run kube-controller-manager with --allocate-node-cidrs and --cluster-cidr"}
@@ -76,11 +80,6 @@ func own(c *config.Parsed, node *corev1.Node) ([]netip.Prefix, error) {
 	}
 	slices.SortFunc(subnets, func(a, b netip.Prefix) int { return a.Addr().Compare(b.Addr()) })
 	return subnets, nil
-}
-
-// older tells which of two nodes that claim one network keeps it: the one that was there first.
-func older(a, b *corev1.Node) bool {
-	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name)) < 0
 }
 
 // hostAddresses returns the node's InternalIPs of the cluster's families, sorted.

@@ -1,0 +1,110 @@
+package controller
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/record"
+
+	"github.com/woven-network/woven/go-controller/pkg/ovn/nb"
+	"github.com/woven-network/woven/go-controller/pkg/pod"
+	"github.com/woven-network/woven/go-controller/pkg/row"
+)
+
+func labelled(name, uid string) *corev1.Pod {
+	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: name, UID: types.UID(uid)}, Spec: corev1.PodSpec{NodeName: "a"}}
+}
+
+func (w *world) addressesOf(t *testing.T, name string) string {
+	t.Helper()
+	rows, err := w.rows(pod.Owner("ns", name))
+	require.NoError(t, err)
+	if len(rows) == 0 {
+		return ""
+	}
+	return rows[0].Model.(*nb.LogicalSwitchPort).Addresses[0]
+}
+
+func TestPodMadeAnewGetsAnotherAddress(t *testing.T) {
+	w := newWorld(t)
+	w.view.Set(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Spec: corev1.NodeSpec{PodCIDRs: []string{"10.244.1.0/24"}}})
+	w.view.Set(labelled("db-0", "1"))
+	assert.Equal(t, "0a:58:0a:f4:01:03 10.244.1.3", w.addressesOf(t, "db-0"))
+	w.view.Set(labelled("db-0", "2"))
+	assert.Equal(t, "0a:58:0a:f4:01:04 10.244.1.4", w.addressesOf(t, "db-0"))
+	w.view.Unset(labelled("db-0", "2"))
+	assert.Empty(t, w.addressesOf(t, "db-0"))
+	assert.Zero(t, w.pods.Holders())
+}
+
+func TestNodeThatComesBackFindsItsPodsUnchanged(t *testing.T) {
+	w := newWorld(t)
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Spec: corev1.NodeSpec{PodCIDRs: []string{"10.244.1.0/24"}}}
+	w.view.Set(node)
+	w.view.Set(labelled("first", "1"))
+	before := w.addressesOf(t, "first")
+	w.view.Unset(node)
+	assert.Empty(t, w.addressesOf(t, "first"), "no node, no switch, no port")
+	heir := node.DeepCopy()
+	heir.Name = "b"
+	w.view.Set(heir)
+	second := labelled("second", "2")
+	second.Spec.NodeName = "b"
+	w.view.Set(second)
+	assert.NotEqual(t, before, w.addressesOf(t, "second"), "an address of a pod that may run is nobody else's")
+	w.view.Unset(heir)
+	w.view.Set(node)
+	assert.Equal(t, before, w.addressesOf(t, "first"))
+}
+
+func TestExhaustedSubnetIsToldAndHealed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		recorder := record.NewFakeRecorder(10)
+		w.problems = newProblems(recorder, func(reference) types.UID { return "" }, time.Second)
+		w.view.Set(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Spec: corev1.NodeSpec{PodCIDRs: []string{"10.244.1.0/29"}}})
+		for i := range 5 {
+			name := fmt.Sprint("p", i)
+			w.view.Set(labelled(name, name))
+			w.addressesOf(t, name)
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		assert.Contains(t, <-recorder.Events, "Warning SubnetExhausted subnet 10.244.1.0/29 exhausted")
+		clear(w.marked)
+		w.view.Unset(labelled("p1", "p1"))
+		assert.Empty(t, w.addressesOf(t, "p1"))
+		assert.Equal(t, map[row.Owner]bool{"pod/ns/p4": true}, w.marked, "the pod that waits is looked at again")
+		assert.Contains(t, w.addressesOf(t, "p4"), "10.244.1.4")
+		assert.Zero(t, w.problems.count())
+	})
+}
+
+// BenchmarkStart measures the translation of a large cluster's pods, as at a start.
+func BenchmarkStart(b *testing.B) {
+	w := newWorld(b)
+	for i := range 250 {
+		name := fmt.Sprint("node-", i)
+		w.view.Set(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.NodeSpec{PodCIDRs: []string{
+			fmt.Sprintf("10.244.%d.0/24", i), fmt.Sprintf("fd00:10:244:%x::/64", i)}}})
+		for j := range 40 {
+			p := labelled(fmt.Sprintf("p-%d-%d", i, j), "1")
+			p.Spec.NodeName = name
+			w.view.Set(p)
+		}
+	}
+	for b.Loop() {
+		for _, o := range w.owners() {
+			if _, err := w.rows(o); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+}
