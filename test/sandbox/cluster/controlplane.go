@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/woven-network/woven/test/sandbox/deps"
 	"github.com/woven-network/woven/test/sandbox/kube"
 	"github.com/woven-network/woven/test/sandbox/machine"
 	"github.com/woven-network/woven/test/sandbox/plan"
@@ -39,7 +40,7 @@ func (c *Cluster) startControlPlane(ctx context.Context) error {
 	if err := m.StartService(machine.Service{Name: "etcd", Args: kube.Etcd(p)}); err != nil {
 		return err
 	}
-	if err := m.StartService(machine.Service{Name: kube.APIServer, Args: kube.APIServerArgs(c.Plan, p)}); err != nil {
+	if err := m.StartService(machine.Service{Name: kube.APIServer, Args: kube.APIServerArgs(c.Plan, p), Version: deps.Key(kube.AuditPolicyText)}); err != nil {
 		return err
 	}
 	if err := c.waitForAPIServer(ctx); err != nil {

@@ -26,7 +26,7 @@ func (c *Cluster) fillNodes(ctx context.Context) error {
 		return err
 	}
 	return c.onNodes(ctx, func(_ context.Context, n plan.Machine, _ machine.Machine) error {
-		noted, err := readNote(n.Name)
+		noted, err := readNote(noteFile(n.Name))
 		if err != nil || len(noted) > 0 {
 			return err
 		}
@@ -60,7 +60,7 @@ func removeContents(dir string) error {
 // importImages gives every node the images that it lacks.
 func (c *Cluster) importImages(ctx context.Context) error {
 	return c.onNodes(ctx, func(_ context.Context, n plan.Machine, m machine.Machine) error {
-		noted, err := readNote(n.Name)
+		noted, err := readNote(noteFile(n.Name))
 		if err != nil {
 			return err
 		}
@@ -95,8 +95,8 @@ type note map[string]string
 
 func noteFile(node string) string { return filepath.Join(machine.Dir(node), "images") }
 
-func readNote(node string) (note, error) {
-	text, err := os.ReadFile(noteFile(node))
+func readNote(file string) (note, error) {
+	text, err := os.ReadFile(file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
@@ -109,12 +109,16 @@ func readNote(node string) (note, error) {
 	return n, nil
 }
 
-func (n note) write(node string) error {
+func (n note) text() string {
 	var text strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(n)) {
 		fmt.Fprintf(&text, "%s %s\n", name, n[name])
 	}
-	return os.WriteFile(noteFile(node), []byte(text.String()), 0o644)
+	return text.String()
+}
+
+func (n note) write(node string) error {
+	return os.WriteFile(noteFile(node), []byte(n.text()), 0o644)
 }
 
 // importArchive loads an image archive (docker-archive or OCI) into a node's containerd.

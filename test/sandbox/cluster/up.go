@@ -1,10 +1,12 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 
 	"golang.org/x/sync/errgroup"
 
@@ -21,6 +23,11 @@ func (c *Cluster) Up(ctx context.Context) error {
 	if err := mustBeRoot(); err != nil {
 		return err
 	}
+	unlock, err := c.cache.Lock(c.out)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	if err := c.claim(); err != nil {
 		return err
 	}
@@ -57,6 +64,7 @@ func (c *Cluster) Prepare(ctx context.Context) error {
 
 func (c *Cluster) preparation() []step.Step {
 	return []step.Step{
+		{Title: "look at the kernel", Do: c.checkKernel},
 		{Title: "install missing Debian packages", Log: c.cache.Log("packages"), Do: c.packages},
 		{Title: "build Kubernetes, CoreDNS, Debian's root file system", Do: c.prerequisites},
 	}
@@ -65,6 +73,20 @@ func (c *Cluster) preparation() []step.Step {
 func mustBeRoot() error {
 	if os.Geteuid() != 0 {
 		return errors.New("the sandbox makes namespaces and cgroups: run it as root, for example by `sudo -E make up`")
+	}
+	return nil
+}
+
+// checkKernel finds out now what would else be a puzzle in some log.
+func (c *Cluster) checkKernel(ctx context.Context) error {
+	if c.Datapath != "system" {
+		return nil
+	}
+	if _, err := os.Stat("/sys/module/openvswitch"); err == nil {
+		return nil
+	}
+	if out, err := exec.CommandContext(ctx, "modprobe", "openvswitch").CombinedOutput(); err != nil {
+		return fmt.Errorf("DATAPATH=system needs the kernel module openvswitch: %w: %s; DATAPATH=netdev does without", err, bytes.TrimSpace(out))
 	}
 	return nil
 }

@@ -198,7 +198,7 @@ func (c *Cluster) waitForWoven(ctx context.Context) error {
 		if w == ovs { // `rollout status` refuses updateStrategy OnDelete
 			args = []string{"wait", fmt.Sprintf("--for=jsonpath={.status.numberReady}=%d", len(c.Nodes))}
 		}
-		if err := c.runKubectl(ctx, "", append(args, "--namespace", namespace, w, "--timeout=120s")...); err != nil {
+		if err := c.runKubectl(ctx, "", append(args, "--namespace", namespace, w, "--timeout=180s")...); err != nil {
 			c.explainRollout(namespace)
 			return fmt.Errorf("%w; `make logs` gathers everything", err)
 		}
@@ -209,33 +209,11 @@ func (c *Cluster) waitForWoven(ctx context.Context) error {
 func (c *Cluster) waitForNodes(ctx context.Context) error {
 	err := c.runKubectl(ctx, "", "wait", "--for=condition=Ready", "nodes", "--all", "--timeout=60s")
 	if err == nil {
-		err = c.runKubectl(ctx, "", "rollout", "status", "--namespace", "kube-system", "deployment/coredns", "--timeout=120s")
+		err = c.runKubectl(ctx, "", "rollout", "status", "--namespace", "kube-system", "deployment/coredns", "--timeout=180s")
 	}
 	if err != nil && !errors.Is(err, context.Canceled) {
 		c.explainRollout("kube-system")
 		c.explainRollout(namespace)
 	}
 	return err
-}
-
-// explainRollout appends to rolloutLog what an administrator would look at: pods, events, the last lines of logs. It
-// has no context, since it speaks when the caller's may have ended.
-func (c *Cluster) explainRollout(namespace string) {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	f, err := os.OpenFile(rolloutLog, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
-		return
-	}
-	defer f.Close()
-	for _, args := range [][]string{
-		{"get", "events", "--sort-by=.lastTimestamp"},
-		{"logs", "--selector=app.kubernetes.io/part-of=woven", "--all-containers", "--prefix", "--tail=5"},
-		{"get", "pods", "--output=wide"},
-	} {
-		cmd := c.kubectl(ctx, append(args, "--namespace", namespace)...)
-		fmt.Fprintf(f, "\n+ kubectl %s\n", strings.Join(cmd.Args[1:], " "))
-		cmd.Stdout, cmd.Stderr = f, f
-		_ = cmd.Run() // its failure is in the log
-	}
 }

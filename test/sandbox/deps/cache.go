@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -15,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/woven-network/woven/test/sandbox/step"
 )
@@ -37,6 +40,25 @@ func OpenCache() (Cache, error) {
 		return "", err
 	}
 	return Cache(dir), os.MkdirAll(filepath.Join(dir, "log"), 0o755)
+}
+
+// Lock has only one `up` at a time make things in the cache, and returns the function that ends that. It tells when
+// it has to wait.
+func (c Cache) Lock(out io.Writer) (unlock func(), err error) {
+	f, err := os.OpenFile(c.Path("lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		fmt.Fprintln(out, "Another `up` is at work; waiting for it. Ctrl-C does no harm.")
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock %s: %w", f.Name(), err)
+	}
+	return func() { f.Close() }, nil
 }
 
 // Path is a path inside the cache.

@@ -119,11 +119,14 @@ func SchedulerArgs(p Paths) []string {
 }
 
 // AuditPolicyText has the API server note who did what to which object, without the objects themselves. Reads
-// are left out: what the sandbox's tests ask the log is who *writes*.
+// are left out, since what the sandbox's tests ask the log is who *writes*; but not Woven's, and not those of callers
+// without a name, since they also ask whether Woven reads only what it should and its agents nothing.
 const AuditPolicyText = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
 rules:
+- level: Metadata
+  userGroups: ["system:serviceaccounts:woven-system", "system:unauthenticated"]
 - level: None
   verbs: [get, list, watch]
 - level: None

@@ -50,6 +50,7 @@ func joinCgroup(name string, pid int) error {
 	for _, mount := range mounts {
 		dir := mount
 		for _, part := range []string{CgroupRoot, name, "init"} {
+			enableControllers(dir)
 			dir = filepath.Join(dir, part)
 			if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 				return err
@@ -63,6 +64,18 @@ func joinCgroup(name string, pid int) error {
 		}
 	}
 	return nil
+}
+
+// enableControllers lets the children of a version 2 cgroup have all its controllers; kubelet wants those of its root
+// to be there. What a controller refuses (in a container, say) kubelet will name.
+func enableControllers(dir string) {
+	controllers, err := os.ReadFile(filepath.Join(dir, "cgroup.controllers"))
+	if err != nil {
+		return // version 1
+	}
+	for _, c := range strings.Fields(string(controllers)) {
+		_ = os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+"+c), 0o644)
+	}
 }
 
 // inheritCPUSet fills a version 1 cpuset from its parent: a new one is empty, and nothing can join it.

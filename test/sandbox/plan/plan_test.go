@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,10 +15,10 @@ func TestDefaultsGiveThreeDualStackNodes(t *testing.T) {
 		names = append(names, m.Name)
 	}
 	require.Equal(t, []string{"control-plane", "worker-1", "worker-2", "external"}, names)
-	require.Equal(t, "[172.30.0.12/24 fd00:172:30::12/64]", texts(p.Nodes[2].Addresses))
+	require.Equal(t, "[172.30.0.12/24 fd00:172:30::12/64]", fmt.Sprint(p.Nodes[2].Addresses))
 	require.Equal(t, "172.30.0.10:6443", p.APIServer().String())
-	require.Equal(t, "[10.96.0.10 fd00:10:96::a]", texts(p.DNS()))
-	require.Equal(t, "[10.96.0.1 fd00:10:96::1]", texts(p.KubernetesService()))
+	require.Equal(t, "[10.96.0.10 fd00:10:96::a]", fmt.Sprint(p.DNS()))
+	require.Equal(t, "[10.96.0.1 fd00:10:96::1]", fmt.Sprint(p.KubernetesService()))
 }
 
 func TestFamilies(t *testing.T) {
@@ -29,7 +30,7 @@ func TestFamilies(t *testing.T) {
 		o.Families = families
 		p, err := New(o)
 		require.NoError(t, err)
-		got := texts(p.Nodes[0].Addresses) + " " + texts(p.ClusterCIDRs) + " " + texts(p.ServiceCIDRs) + " " + p.APIServer().String()
+		got := fmt.Sprint(p.Nodes[0].Addresses) + " " + fmt.Sprint(p.ClusterCIDRs) + " " + fmt.Sprint(p.ServiceCIDRs) + " " + p.APIServer().String()
 		require.Equal(t, want, got)
 	}
 }
@@ -45,16 +46,4 @@ func TestWrongOptionsSayWhatIsRight(t *testing.T) {
 		_, err := New(o)
 		require.ErrorContains(t, err, want)
 	}
-}
-
-// texts writes a list of addresses or networks.
-func texts[T interface{ String() string }](list []T) string {
-	text := "["
-	for i, e := range list {
-		if i > 0 {
-			text += " "
-		}
-		text += e.String()
-	}
-	return text + "]"
 }
