@@ -27,9 +27,13 @@ func addressesOf(t *testing.T, n node) []string {
 	var all []string
 	for line := range strings.Lines(n.run(t, "ip", "-brief", "address")) {
 		f := strings.Fields(line)
-		for _, a := range f[min(2, len(f)):] {
+		if len(f) == 0 {
+			continue
+		}
+		link, _, _ := strings.Cut(f[0], "@") // a veth's peer stands behind its name
+		for _, a := range f[1:] {
 			if strings.Contains(a, "/") && !strings.HasPrefix(a, "fe80:") {
-				all = append(all, f[0]+" "+a)
+				all = append(all, link+" "+a)
 			}
 		}
 	}
