@@ -1,0 +1,110 @@
+//go:build root
+
+package agent
+
+import (
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/vishvananda/netlink"
+)
+
+func TestHostIsSetUpAndTakenBack(t *testing.T) {
+	enter(t)
+	device(t, hostInterface, "0a:58:0a:f4:01:02")
+	device(t, bridgeEx, nicMAC)
+	run(t, `ip address add 192.0.2.11/24 dev br-ex; ip address add 2001:db8::b/64 dev br-ex nodad
+		sysctl -qw net.ipv4.conf.all.rp_filter=1`)
+	rules := run(t, "ip rule; ip -6 rule")
+	h, err := hostPortOf(hostBinding())
+	require.NoError(t, err)
+	ips := []netip.Addr{addr("192.0.2.11"), addr("2001:db8::b")}
+	plan := planHost(h, ips, parsed(t))
+	for range 2 {
+		require.NoError(t, plan.apply(link(t, hostInterface), link(t, bridgeEx)))
+	}
+	// The kernel shall choose as the plan means it to.
+	for to, want := range map[string]string{
+		"10.244.7.7":                          "via 10.244.1.1 dev ovn0 src 10.244.1.2",
+		"10.96.0.1":                           "via 10.244.1.1 dev ovn0 src 10.244.1.2",
+		"10.244.1.9":                          "10.244.1.9 dev ovn0 src 10.244.1.2",
+		"192.0.2.11 ipproto tcp dport 30080":  "via 10.244.1.1 dev ovn0 table 8787 src 10.244.1.2",
+		"192.0.2.11 ipproto udp dport 32767":  "via 10.244.1.1 dev ovn0 table 8787 src 10.244.1.2",
+		"192.0.2.11 ipproto tcp dport 22":     "local 192.0.2.11 dev lo",
+		"169.254.64.1":                        "169.254.64.1 dev br-ex src 169.254.64.3",
+		"fd00:10:244:7::7":                    "via fd00:10:244:1::1 dev ovn0 proto 87 src fd00:10:244:1::2",
+		"2001:db8::b ipproto tcp dport 30080": "via fd00:10:244:1::1 dev ovn0 table 8787 proto 87 src fd00:10:244:1::2",
+		"2001:db8::77":                        "2001:db8::77 from :: dev br-ex proto kernel src 2001:db8::b",
+	} {
+		require.Contains(t, run(t, "ip route get "+to), want, to)
+	}
+	require.Equal(t, "0", strings.TrimSpace(run(t, "cat /proc/sys/net/ipv4/conf/all/rp_filter")))
+	require.Equal(t, "1", strings.TrimSpace(run(t, "cat /proc/sys/net/ipv4/conf/br-ex/rp_filter")), "stays as strict as it was")
+	require.Contains(t, run(t, "ip neighbour"), "169.254.64.1 dev br-ex lladdr 02:00:00:00:00:0b PERMANENT")
+
+	// The node's pod networks change; somebody removes a rule.
+	run(t, "ip rule del pref 50 ipproto udp")
+	other, err := hostPortOf(hostBinding())
+	require.NoError(t, err)
+	other.Subnets = []netip.Prefix{prefixP("10.244.2.0/24")}
+	other.Addresses = []netip.Prefix{prefixP("10.244.2.2/24")}
+	require.NoError(t, planHost(other, ips, parsed(t)).apply(link(t, hostInterface), link(t, bridgeEx)))
+	require.Contains(t, run(t, "ip route get 10.96.0.1"), "via 10.244.2.1 dev ovn0 src 10.244.2.2")
+	require.Contains(t, run(t, "ip route get 192.0.2.11 ipproto udp dport 30080"), "dev ovn0")
+	require.NotContains(t, run(t, "ip address; ip route show table all; ip -6 route show table all"), "10.244.1.")
+
+	require.NoError(t, removeHost())
+	require.Equal(t, rules, run(t, "ip rule; ip -6 rule"))
+	require.Empty(t, run(t, "ip route show table all proto 87; ip -6 route show table all proto 87"))
+}
+
+func TestAPodIsConnectedAndConfigured(t *testing.T) {
+	enter(t)
+	inPod := other(t)
+	netns := file(t, inPod)
+	a := pod("a", "1", "c1", "10.244.1.3")
+	a.Addresses = append(a.Addresses, prefixP("fd00:10:244:1::3/64"))
+	a.Gateways = append(a.Gateways, addr("fd00:10:244:1::1"))
+	for range 2 {
+		require.NoError(t, connect(a.host(), a.IfName, netns, 1400, true))
+		require.NoError(t, configure(netns, a.IfName, a.podPort, true))
+	}
+	require.NoError(t, verify(netns, a.IfName, a.podPort))
+	in(t, inPod, func() {
+		out := run(t, "ip address show eth0; ip route; ip -6 route")
+		for _, want := range []string{
+			"mtu 1400", "link/ether 0a:58:0a:f4:01:03", "inet 10.244.1.3/24", "inet6 fd00:10:244:1::3/64 scope global nodad",
+			"default via 10.244.1.1 dev eth0", "default via fd00:10:244:1::1 dev eth0",
+		} {
+			require.Contains(t, out, want)
+		}
+		require.NotContains(t, out, "fd00:10:244:1::3/64 scope global tentative")
+	})
+	require.NotContains(t, run(t, "ip address show "+a.host()), "inet", "the kernel has no address on the host's end")
+	deaf, err := isQuiet(link(t, a.host()))
+	require.NoError(t, err)
+	require.True(t, deaf)
+
+	for _, damage := range []string{"ip route del default", "ip address del 10.244.1.3/24 dev eth0", "ip link set eth0 address 02:00:00:00:00:01"} {
+		in(t, inPod, func() { run(t, damage) })
+		require.Error(t, verify(netns, a.IfName, a.podPort), damage)
+	}
+	require.NoError(t, disconnect(a.host()))
+	require.NoError(t, disconnect(a.host()), "nothing left to do")
+	require.Error(t, verify(netns, a.IfName, a.podPort))
+	left, err := netlink.LinkList()
+	require.NoError(t, err)
+	require.Len(t, left, 1, "lo")
+}
+
+func TestWhatIsNoNamespaceIsRefused(t *testing.T) {
+	require.Error(t, isNetns(nil))
+	plain, err := os.CreateTemp(t.TempDir(), "")
+	require.NoError(t, err)
+	defer plain.Close()
+	require.ErrorContains(t, isNetns(plain), "unknown FS magic")
+	require.NoError(t, isNetns(file(t, enter(t))))
+}

@@ -1,0 +1,126 @@
+//go:build root
+
+package agent
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+)
+
+// Tests with the build tag "root" make network namespaces and need root and nothing else of the machine. What they
+// make goes with the namespaces.
+
+// enter puts the test's goroutine into a network namespace of its own and returns it.
+func enter(t *testing.T) netns.NsHandle {
+	t.Helper()
+	runtime.LockOSThread()
+	before, err := netns.Get()
+	require.NoError(t, err)
+	here, err := netns.New()
+	require.NoError(t, err, "this test needs root")
+	t.Cleanup(func() {
+		require.NoError(t, netns.Set(before))
+		require.NoError(t, before.Close())
+		require.NoError(t, here.Close())
+		runtime.UnlockOSThread()
+	})
+	run(t, "ip link set lo up")
+	return here
+}
+
+// other makes a second namespace, as the network of somebody else.
+func other(t *testing.T) netns.NsHandle {
+	t.Helper()
+	here, err := netns.Get()
+	require.NoError(t, err)
+	there, err := netns.New()
+	require.NoError(t, err)
+	run(t, "ip link set lo up")
+	require.NoError(t, netns.Set(here))
+	require.NoError(t, here.Close())
+	t.Cleanup(func() { require.NoError(t, there.Close()) })
+	return there
+}
+
+// in runs f in another namespace.
+func in(t *testing.T, there netns.NsHandle, f func()) {
+	t.Helper()
+	here, err := netns.Get()
+	require.NoError(t, err)
+	defer here.Close()
+	require.NoError(t, netns.Set(there))
+	defer func() { require.NoError(t, netns.Set(here)) }()
+	f()
+}
+
+// file is a namespace as the shim sends it.
+func file(t *testing.T, n netns.NsHandle) *os.File {
+	t.Helper()
+	f, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", int(n)))
+	require.NoError(t, err)
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+// run executes lines of shell in the current namespace. A child process is in the namespace of the thread that
+// starts it.
+func run(t *testing.T, script string) string {
+	t.Helper()
+	out, err := exec.Command("sh", "-ec", script).CombinedOutput()
+	require.NoError(t, err, "%s\n%s", script, out)
+	return string(out)
+}
+
+// device makes an interface that is up; its other end is in a namespace of nobody's.
+func device(t *testing.T, name, mac string) {
+	t.Helper()
+	run(t, fmt.Sprintf("ip link add %s mtu 1600 address %s type veth peer name peer-%s mtu 1600", name, mac, name))
+	nobody := other(t)
+	require.NoError(t, netlink.LinkSetNsFd(link(t, "peer-"+name), int(nobody)))
+	in(t, nobody, func() { run(t, "ip link set peer-"+name+" up") })
+	run(t, "ip link set "+name+" up")
+}
+
+func link(t *testing.T, name string) netlink.Link {
+	t.Helper()
+	l, err := netlink.LinkByName(name)
+	require.NoError(t, err)
+	return l
+}
+
+// echo takes one connection after another and gives back what comes.
+func echo(t *testing.T, address string) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", address)
+	require.NoError(t, err)
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				b := make([]byte, 100)
+				for {
+					n, err := c.Read(b)
+					if err != nil {
+						return
+					}
+					if _, err := c.Write(b[:n]); err != nil {
+						return
+					}
+				}
+			}()
+		}
+	}()
+	return l
+}

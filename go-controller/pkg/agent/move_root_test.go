@@ -1,0 +1,178 @@
+//go:build root
+
+package agent
+
+import (
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+const nicMAC = "02:00:00:00:00:0b"
+
+// aNode is a namespace with a NIC that has much of what a NIC can have, and another interface is br-ex.
+func aNode(t *testing.T) (nic netlink.Link) {
+	enter(t)
+	device(t, "eth0", nicMAC)
+	run(t, `
+		ip address add 192.0.2.11/24 dev eth0
+		ip address add 192.0.2.12/24 dev eth0
+		ip address add 198.51.100.1/32 dev eth0 noprefixroute
+		ip address add 2001:db8::b/64 dev eth0 nodad
+		ip route add 203.0.113.1/32 dev eth0 scope link metric 7
+		ip route add default via 192.0.2.1 dev eth0 src 192.0.2.12 metric 100 mtu 1400
+		ip route add default via 203.0.113.1 dev eth0 onlink metric 200
+		ip route add 10.1.0.0/16 nexthop via 192.0.2.1 dev eth0 weight 3 nexthop via 192.0.2.2 dev eth0
+		ip route add 10.2.0.0/16 via 192.0.2.1 table 77
+		ip route add 10.3.0.0/16 via 192.0.2.1 proto bird
+		ip -6 route add default via 2001:db8::1 dev eth0 metric 512
+		ip -6 route add 2001:db8:1::/48 via 2001:db8::2 dev eth0 table 77`)
+	return link(t, "eth0")
+}
+
+// routes shows a node's routes and addresses, without what differs with the interface's name.
+func routes(t *testing.T) string {
+	out := run(t, `ip -o address show scope global | sed 's/^[0-9]*: //; s/\\.*//; s/ brd [^ ]*//'; ip -4 route show table all; ip -6 route show table all | grep -v fe80 | grep -v ff00 | grep -v anycast`)
+	return strings.NewReplacer("br-ex", "DEV", "eth0", "DEV").Replace(out)
+}
+
+func aUplink(t *testing.T, nic netlink.Link) uplink {
+	u, err := findUplink(memory{}, []netip.Addr{addr("192.0.2.11"), addr("2001:db8::b")}, nil)
+	require.NoError(t, err)
+	require.Equal(t, nic.Attrs().Name, u.memory.NIC)
+	return u
+}
+
+func TestAllThatANICHasMovesAndComesBack(t *testing.T) {
+	nic := aNode(t)
+	before := routes(t)
+	require.Contains(t, before, "default via 203.0.113.1 dev DEV metric 200 onlink")
+
+	u := aUplink(t, nic)
+	device(t, bridgeEx, nicMAC)
+	u = again(t, u)
+	require.NoError(t, u.move())
+	require.Equal(t, before, routes(t))
+	require.Empty(t, run(t, "ip -o address show dev eth0 scope global; ip route show dev eth0; ip -6 route show dev eth0"))
+	require.Equal(t, "[192.0.2.1 2001:db8::1]", strings.ReplaceAll(sprint(u.memory.nextHops()), ", ", " "))
+
+	// Again: nothing to do. And again after br-ex came back empty, as after a restart of ovs-vswitchd.
+	u = again(t, u)
+	require.NoError(t, u.move())
+	require.Equal(t, before, routes(t))
+	run(t, "ip link del br-ex")
+	device(t, bridgeEx, nicMAC)
+	u = again(t, u)
+	require.NoError(t, u.move())
+	require.Equal(t, before, routes(t))
+
+	// A DHCP client renews its lease on the NIC.
+	run(t, "ip address add 192.0.2.11/24 dev eth0; ip route append default via 192.0.2.1 dev eth0 metric 100")
+	u = again(t, u)
+	require.NoError(t, u.move())
+	require.Empty(t, run(t, "ip -o address show dev eth0 scope global"))
+
+	n := &node{name: "a", ips: []netip.Addr{addr("192.0.2.11"), addr("2001:db8::b")}, config: parsed(t)}
+	require.NoError(t, restoreNIC(u.memory, n))
+	require.Empty(t, run(t, "ip -o address show dev br-ex scope global"))
+	run(t, "ip link del br-ex")
+	got := routes(t)
+	require.Contains(t, got, "default via 203.0.113.1 dev DEV metric 200 onlink")
+	require.Contains(t, got, "nexthop via 192.0.2.1 dev DEV weight 3")
+	require.Contains(t, got, "192.0.2.12/24")
+	require.Contains(t, got, "default via 2001:db8::1 dev DEV metric 512")
+}
+
+func again(t *testing.T, u uplink) uplink {
+	next, err := findUplink(u.memory, []netip.Addr{addr("192.0.2.11"), addr("2001:db8::b")}, nil)
+	require.NoError(t, err)
+	return next
+}
+
+func sprint(hops []netip.Addr) string {
+	return "[" + words(hops) + "]"
+}
+
+// An ssh session must not notice. br-ex is a bridge of the kernel's here, which takes the packets from the
+// NIC as Open vSwitch does.
+func TestAConnectionOutlivesTheMove(t *testing.T) {
+	world := other(t)
+	enter(t)
+	run(t, "ip link add eth0 type veth peer name peer; ip address add 192.0.2.11/24 dev eth0; ip link set eth0 up")
+	require.NoError(t, netlink.LinkSetNsFd(link(t, "peer"), int(world)))
+	in(t, world, func() { run(t, "ip address add 192.0.2.1/24 dev peer; ip link set peer up") })
+	echo(t, "192.0.2.11:22")
+	var conn net.Conn
+	in(t, world, func() {
+		var err error
+		conn, err = net.DialTimeout("tcp", "192.0.2.11:22", 5*time.Second)
+		require.NoError(t, err)
+	})
+	defer conn.Close()
+	say := func() {
+		t.Helper()
+		require.NoError(t, conn.SetDeadline(time.Now().Add(5*time.Second)))
+		_, err := conn.Write([]byte("hello"))
+		require.NoError(t, err)
+		_, err = conn.Read(make([]byte, 5))
+		require.NoError(t, err)
+	}
+	say()
+	ips := []netip.Addr{addr("192.0.2.11")}
+	u, err := findUplink(memory{}, ips, nil)
+	require.NoError(t, err)
+	run(t, "mac=$(cat /sys/class/net/eth0/address); ip link add br-ex address $mac type bridge; ip link set br-ex up; ip link set eth0 master br-ex")
+	u, err = findUplink(u.memory, ips, nil)
+	require.NoError(t, err)
+	require.NoError(t, u.move())
+	say()
+	require.NoError(t, restoreNIC(u.memory, &node{ips: ips, config: parsed(t)}))
+	run(t, "ip link set eth0 nomaster; ip link del br-ex")
+	say()
+}
+
+func TestTheKernelIsDeafOnAQuietInterface(t *testing.T) {
+	world := other(t)
+	enter(t)
+	run(t, "ip link add eth0 type veth peer name peer; ip link set eth0 up; ip address add 192.0.2.11/24 dev eth0; sysctl -qw net.ipv4.conf.eth0.rp_filter=0")
+	require.NoError(t, netlink.LinkSetNsFd(link(t, "peer"), int(world)))
+	in(t, world, func() { run(t, "ip address add 192.0.2.1/24 dev peer; ip link set peer up") })
+	ask := func() (err error) {
+		in(t, world, func() {
+			var c net.Conn
+			if c, err = net.DialTimeout("tcp", "192.0.2.11:9", time.Second); err == nil {
+				c.Close()
+			}
+		})
+		return err
+	}
+	require.ErrorIs(t, ask(), unix.ECONNREFUSED, "the kernel answers")
+
+	require.NoError(t, quiet(link(t, "eth0")))
+	require.NoError(t, quiet(link(t, "eth0")), "again")
+	copies := packetSocket(t, link(t, "eth0").Attrs().Index)
+	require.ErrorContains(t, ask(), "timeout")
+	n, err := unix.Read(copies, make([]byte, 2000))
+	require.NoError(t, err, "a packet socket, as Open vSwitch has it, sees what comes")
+	require.Positive(t, n)
+
+	require.NoError(t, unquiet(link(t, "eth0")))
+	require.NoError(t, unquiet(link(t, "eth0")), "again")
+	require.ErrorIs(t, ask(), unix.ECONNREFUSED)
+}
+
+func packetSocket(t *testing.T, index int) int {
+	const everything = 0x0300 // ETH_P_ALL, most significant byte first
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW, everything)
+	require.NoError(t, err)
+	t.Cleanup(func() { unix.Close(fd) })
+	require.NoError(t, unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: everything, Ifindex: index}))
+	require.NoError(t, unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 2}))
+	return fd
+}
