@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -121,7 +122,7 @@ func (w *world) sync(t *testing.T, northbound string) *nbsync.Engine {
 	go func() { done <- engine.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
-		<-done
+		assert.ErrorIs(t, <-done, context.Canceled)
 		client.Close()
 	})
 	engine.Mark(w.owners()...)

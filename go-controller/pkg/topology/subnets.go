@@ -74,7 +74,7 @@ func own(c *config.Parsed, node *corev1.Node) ([]netip.Prefix, error) {
 		})
 		if !within {
 			return nil, Refused{"PodCIDROutsideCluster", fmt.Sprintf("%s in spec.podCIDRs is outside of Woven's clusterCIDRs %v; "+
-				"make kube-controller-manager's --cluster-cidr and clusterCIDRs of the ConfigMap woven-config the same", text, c.Config.ClusterCIDRs)}
+				"make kube-controller-manager's --cluster-cidr and clusterCIDRs of the ConfigMap woven-config the same", text, c.ClusterCIDRs)}
 		}
 		subnets = append(subnets, p.Masked())
 	}
