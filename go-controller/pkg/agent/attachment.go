@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -89,7 +90,7 @@ type attachments struct{ c *ovsdb.Client }
 func (s attachments) list(ctx context.Context) ([]vswitch.Interface, error) {
 	var rows []vswitch.Interface
 	err := s.c.WhereCache(func(i *vswitch.Interface) bool { return i.ExternalIDs[keyContainer] != "" }).List(ctx, &rows)
-	if err != nil && err != client.ErrNotFound {
+	if err != nil && !errors.Is(err, client.ErrNotFound) {
 		return nil, fmt.Errorf("attachments: %w", err)
 	}
 	return rows, nil

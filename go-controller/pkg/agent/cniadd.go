@@ -162,18 +162,18 @@ func (s *server) attachments() attachments { return attachments{s.local} }
 
 // result is the answer to ADD (CNI specification 1.1, "ADD Success").
 func (s *server) result(a attachment) (*current.Result, error) {
-	r := &current.Result{
-		CNIVersion: current.ImplementedSpecVersion,
-		Interfaces: []*current.Interface{{Name: a.host()}, {Name: a.IfName, Mac: a.MAC.String(), Sandbox: a.Sandbox}},
-	}
-	if link, err := linkByName(a.host()); err != nil {
+	link, err := linkByName(a.host())
+	if err != nil {
 		return nil, err
-	} else if link == nil {
-		return nil, fmt.Errorf("interface %s has vanished", a.host())
-	} else {
-		r.Interfaces[0].Mac, r.Interfaces[0].Mtu = link.Attrs().HardwareAddr.String(), link.Attrs().MTU
-		r.Interfaces[1].Mtu = link.Attrs().MTU
 	}
+	if link == nil {
+		return nil, fmt.Errorf("interface %s has vanished", a.host())
+	}
+	mtu := link.Attrs().MTU
+	r := &current.Result{CNIVersion: current.ImplementedSpecVersion, Interfaces: []*current.Interface{
+		{Name: a.host(), Mac: link.Attrs().HardwareAddr.String(), Mtu: mtu},
+		{Name: a.IfName, Mac: a.MAC.String(), Mtu: mtu, Sandbox: a.Sandbox},
+	}}
 	inPod := 1
 	for i, p := range a.Addresses {
 		r.IPs = append(r.IPs, &current.IPConfig{Interface: &inPod, Address: *ipNet(p), Gateway: ip(a.Gateways[i])})

@@ -41,7 +41,7 @@ func replaceFile(path string, content []byte, mode os.FileMode) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // Nothing is left of that name when all went well.
+	defer func() { _ = os.Remove(f.Name()) }() // Nothing is left of that name when all went well.
 	_, err = f.Write(content)
 	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
 	if err != nil {

@@ -55,7 +55,7 @@ func in(t *testing.T, there netns.NsHandle, f func()) {
 	t.Helper()
 	here, err := netns.Get()
 	require.NoError(t, err)
-	defer here.Close()
+	defer func() { require.NoError(t, here.Close()) }()
 	require.NoError(t, netns.Set(there))
 	defer func() { require.NoError(t, netns.Set(here)) }()
 	f()
@@ -101,7 +101,7 @@ func echo(t *testing.T, address string) net.Listener {
 	t.Helper()
 	l, err := net.Listen("tcp", address)
 	require.NoError(t, err)
-	t.Cleanup(func() { l.Close() })
+	t.Cleanup(func() { _ = l.Close() })
 	go func() {
 		for {
 			c, err := l.Accept()

@@ -147,7 +147,7 @@ func TestTheKernelIsDeafOnAQuietInterface(t *testing.T) {
 		in(t, world, func() {
 			var c net.Conn
 			if c, err = net.DialTimeout("tcp", "192.0.2.11:9", time.Second); err == nil {
-				c.Close()
+				err = c.Close()
 			}
 		})
 		return err
@@ -164,6 +164,7 @@ func TestTheKernelIsDeafOnAQuietInterface(t *testing.T) {
 
 	require.NoError(t, unquiet(link(t, "eth0")))
 	require.NoError(t, unquiet(link(t, "eth0")), "again")
+	require.NotContains(t, run(t, "tc qdisc show dev eth0"), "clsact")
 	require.ErrorIs(t, ask(), unix.ECONNREFUSED)
 }
 
@@ -171,7 +172,7 @@ func packetSocket(t *testing.T, index int) int {
 	const everything = 0x0300 // ETH_P_ALL, most significant byte first
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW, everything)
 	require.NoError(t, err)
-	t.Cleanup(func() { unix.Close(fd) })
+	t.Cleanup(func() { _ = unix.Close(fd) })
 	require.NoError(t, unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: everything, Ifindex: index}))
 	require.NoError(t, unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 2}))
 	return fd

@@ -166,10 +166,10 @@ func compareBool(a, b bool) int {
 // nextHops returns the gateways of the default routes, the best of each family, IPv4 first.
 func (s netState) nextHops() []netip.Addr {
 	var hops []netip.Addr
-	for _, default_ := range []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0)} {
+	for _, anywhere := range []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0)} {
 		best := route{Metric: -1}
 		for _, r := range s.Routes {
-			if r.Dst == default_ && r.Table == mainTable && r.indirect() && (best.Metric < 0 || r.Metric < best.Metric) {
+			if r.Dst == anywhere && r.Table == mainTable && r.indirect() && (best.Metric < 0 || r.Metric < best.Metric) {
 				best = r
 			}
 		}

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"net"
@@ -78,7 +79,7 @@ func dropState(link netlink.Link, state netState) error {
 			n.Peer = ipNet(a.Peer)
 		}
 		// A primary IPv4 address takes its secondary ones along, so one that is gone is no error.
-		if err := netlink.AddrDel(link, n); err != nil && err != unix.EADDRNOTAVAIL {
+		if err := netlink.AddrDel(link, n); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
 			return fmt.Errorf("remove address %s from %s: %w", a.Prefix, link.Attrs().Name, err)
 		}
 	}

@@ -28,10 +28,7 @@ func quiet(link netlink.Link) error {
 	if err != nil || there {
 		return err
 	}
-	qdisc := &netlink.Clsact{QdiscAttrs: netlink.QdiscAttrs{
-		LinkIndex: index, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT,
-	}}
-	if err := netlink.QdiscAdd(qdisc); err != nil && !errors.Is(err, unix.EEXIST) {
+	if err := netlink.QdiscAdd(clsact(link)); err != nil && !errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("clsact on %s: %w; the kernel needs CONFIG_NET_SCH_INGRESS", link.Attrs().Name, err)
 	}
 	program, err := loadDrop()
@@ -49,15 +46,37 @@ func quiet(link netlink.Link) error {
 	return nil
 }
 
-// unquiet lets the kernel hear an interface again.
+// unquiet lets the kernel hear an interface again. The qdisc goes too, unless somebody else has a classifier there.
 func unquiet(link netlink.Link) error {
 	there, err := isQuiet(link)
 	if err != nil || !there {
 		return err
 	}
-	return netlink.FilterDel(&netlink.BpfFilter{FilterAttrs: netlink.FilterAttrs{
+	filter := &netlink.BpfFilter{FilterAttrs: netlink.FilterAttrs{
 		LinkIndex: link.Attrs().Index, Parent: netlink.HANDLE_MIN_INGRESS, Handle: 1, Protocol: unix.ETH_P_ALL, Priority: 1,
-	}, Fd: -1})
+	}, Fd: -1}
+	if err := netlink.FilterDel(filter); err != nil {
+		return fmt.Errorf("remove the classifier of %s: %w", link.Attrs().Name, err)
+	}
+	for _, hook := range []uint32{netlink.HANDLE_MIN_INGRESS, netlink.HANDLE_MIN_EGRESS} {
+		others, err := netlink.FilterList(link, hook)
+		if err != nil {
+			return fmt.Errorf("classifiers of %s: %w", link.Attrs().Name, err)
+		}
+		if len(others) > 0 {
+			return nil
+		}
+	}
+	if err := netlink.QdiscDel(clsact(link)); err != nil {
+		return fmt.Errorf("remove clsact of %s: %w", link.Attrs().Name, err)
+	}
+	return nil
+}
+
+func clsact(link netlink.Link) netlink.Qdisc {
+	return &netlink.Clsact{QdiscAttrs: netlink.QdiscAttrs{
+		LinkIndex: link.Attrs().Index, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT,
+	}}
 }
 
 func isQuiet(link netlink.Link) (bool, error) {

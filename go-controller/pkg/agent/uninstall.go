@@ -163,7 +163,8 @@ func giveBackRows(session context.Context, local *ovsdb.Client, n *node) error {
 			t.deleteBridge(own, b)
 		}
 	}
-	// Without these ovn-controller, which may run on, has no Southbound database and makes no bridge.
+	// Without these an ovn-controller that runs on has no Southbound database. It makes br-int anew all the same
+	// (OVN 25.03), but an empty one.
 	ours := n.externalIDs(uplink{nic: &netlink.Dummy{}}, "")
 	others := gateway.Gateway{}.Merge(root.ExternalIDs[gateway.OptionsKey])
 	t.forget(own, &own.ExternalIDs, root.ExternalIDs, func(key string) bool { return ours[key] == "" && (key != gateway.OptionsKey || others != "") })

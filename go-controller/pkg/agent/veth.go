@@ -77,7 +77,7 @@ func inside(netns *os.File, f func() error) error {
 	if err != nil {
 		return fmt.Errorf("network namespace: %w", err)
 	}
-	defer n.Close()
+	defer func() { _ = n.Close() }()
 	return n.Do(func(ns.NetNS) error { return f() })
 }
 

@@ -66,7 +66,7 @@ func Send(socket string, request Request) (Response, error) {
 	if err != nil {
 		return Response{}, err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	if err := conn.SetDeadline(time.Now().Add(callTimeout)); err != nil {
 		return Response{}, err
 	}

@@ -35,7 +35,7 @@ func Listen(socket string) (*net.UnixListener, error) {
 		return nil, err
 	}
 	if err := os.Chmod(socket, 0o600); err != nil {
-		l.Close()
+		_ = l.Close()
 		return nil, err
 	}
 	return l, nil
@@ -45,7 +45,7 @@ func Listen(socket string) (*net.UnixListener, error) {
 func Serve(ctx context.Context, l *net.UnixListener, handle Handler) error {
 	var connections sync.WaitGroup
 	defer connections.Wait()
-	stop := context.AfterFunc(ctx, func() { l.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
 	defer stop()
 	for {
 		conn, err := l.AcceptUnix()
@@ -56,7 +56,7 @@ func Serve(ctx context.Context, l *net.UnixListener, handle Handler) error {
 			return fmt.Errorf("CNI socket: %w", err)
 		}
 		connections.Go(func() {
-			defer conn.Close()
+			defer func() { _ = conn.Close() }()
 			serve(ctx, conn, handle)
 		})
 	}

@@ -24,7 +24,7 @@ func serveAt(t *testing.T, handle Handler) string {
 	// Not t.TempDir: its path may be longer than the 108 bytes of a socket's.
 	dir, err := os.MkdirTemp("", "woven")
 	require.NoError(t, err)
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	socket := filepath.Join(dir, "s")
 	l, err := Listen(socket)
 	require.NoError(t, err)
@@ -100,7 +100,7 @@ func TestTheHandlerLearnsThatTheShimIsGone(t *testing.T) {
 	require.NoError(t, err)
 	_, err = conn.Write(message)
 	require.NoError(t, err)
-	conn.Close()
+	require.NoError(t, conn.Close())
 	select {
 	case err := <-ended:
 		require.ErrorIs(t, err, context.Canceled)
