@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"time"
 
@@ -31,6 +32,9 @@ func (c *Cluster) startControlPlane(ctx context.Context) error {
 		return err
 	}
 	p := c.paths()
+	if p.Etcd, err = exec.LookPath("etcd"); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(p.EtcdData, 0o700); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 
 	"github.com/woven-network/woven/test/sandbox/deps"
@@ -14,13 +15,17 @@ import (
 )
 
 func (c *Cluster) startContainerd(ctx context.Context) error {
+	containerd, err := exec.LookPath("containerd")
+	if err != nil {
+		return err
+	}
 	loopback := filepath.Join(c.programs.Addons, "loopback")
 	return c.onNodes(ctx, func(ctx context.Context, n plan.Machine, m machine.Machine) error {
 		// containerd calls it for every pod, whatever the pod network is.
 		if err := m.Run("install", "-D", loopback, filepath.Join(kube.CNIBin, "loopback")); err != nil {
 			return err
 		}
-		err := m.StartService(machine.Service{Name: "containerd", Args: []string{"/usr/bin/containerd", "--config=/etc/containerd/config.toml"}})
+		err := m.StartService(machine.Service{Name: "containerd", Args: []string{containerd, "--config=/etc/containerd/config.toml"}})
 		if err != nil {
 			return err
 		}

@@ -2,9 +2,7 @@ package deps
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"strings"
@@ -45,13 +43,8 @@ func Packages(ctx context.Context, c Cache) error {
 	if _, err := exec.LookPath("apt-get"); err != nil {
 		return fmt.Errorf("this machine lacks %s and is no Debian: install them", strings.Join(missing, ", "))
 	}
-	restore, err := forbidServiceStart()
-	if err != nil {
-		return err
-	}
-	defer restore()
 	for _, args := range [][]string{{"update"}, append([]string{"install", "--yes", "--no-install-recommends"}, missing...)} {
-		cmd := exec.CommandContext(ctx, "apt-get", args...)
+		cmd := exec.CommandContext(ctx, "unshare", append([]string{"--mount", "--propagation", "private", "sh", "-euc", quietly, "apt-get"}, args...)...)
 		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 		if err := RunLogged(c.Log("packages"), cmd); err != nil {
 			return err
@@ -60,21 +53,14 @@ func Packages(ctx context.Context, c Cache) error {
 	return disableDaemons(ctx, c, missing)
 }
 
-// policyFile is asked by Debian's packages before they start a service; exit status 101 means no.
-const policyFile = "/usr/sbin/policy-rc.d"
-
-func forbidServiceStart() (restore func(), err error) {
-	f, err := os.OpenFile(policyFile, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
-	if errors.Is(err, fs.ErrExist) {
-		return func() {}, nil // the machine has a policy of its own
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	_, err = f.WriteString("#!/bin/sh\nexit 101\n")
-	return func() { _ = os.Remove(policyFile) }, err
-}
+// quietly runs apt-get so that no package starts its service: in a mount namespace of its own, where the programs
+// that would do so do nothing. An interruption leaves nothing of that behind.
+const quietly = `
+for starter in /usr/sbin/invoke-rc.d /usr/bin/deb-systemd-invoke; do
+	if [ -e "$starter" ]; then mount --bind /bin/true "$starter"; fi
+done
+exec "$0" "$@"
+`
 
 // disableDaemons keeps what was installed just now from starting with the machine's next boot.
 func disableDaemons(ctx context.Context, c Cache, installed []string) error {

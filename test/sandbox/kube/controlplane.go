@@ -16,6 +16,8 @@ import (
 type Paths struct {
 	// Bin holds the Kubernetes programs, PKI the certificates, Conf kubeconfigs and other configuration files.
 	Bin, PKI, Conf string
+	// Etcd is etcd's program, which is Debian's.
+	Etcd string
 	// AuditLog is the API server's audit log.
 	AuditLog string
 	// EtcdData is etcd's database.
@@ -41,7 +43,7 @@ const (
 // write to a slow disk would make the whole cluster slow.
 func Etcd(p Paths) []string {
 	const client, peer = "http://127.0.0.1:2379", "http://127.0.0.1:2380"
-	return []string{"/usr/bin/etcd", "--name=sandbox", "--data-dir=" + p.EtcdData, "--unsafe-no-fsync",
+	return []string{p.Etcd, "--name=sandbox", "--data-dir=" + p.EtcdData, "--unsafe-no-fsync",
 		"--listen-client-urls=" + client, "--advertise-client-urls=" + client,
 		"--listen-peer-urls=" + peer, "--initial-advertise-peer-urls=" + peer, "--initial-cluster=sandbox=" + peer}
 }
