@@ -41,8 +41,8 @@ func watchConnection(ctx context.Context, socket string, changed func()) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer func() { _ = conn.Close() }()
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 	if err := send(conn, ofHello, 0, nil); err != nil {
 		return err

@@ -1,0 +1,206 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
+)
+
+// turn compares everything with what it should be and changes the difference. Each step returns an error when the next
+// cannot be done yet.
+func (n *node) turn(ctx context.Context) error {
+	n.turning.Lock()
+	defer n.turning.Unlock()
+	if n.resting.Load() {
+		return waiting(uninstalled)
+	}
+	session, err := n.local.Session(ctx)
+	if err != nil {
+		return err
+	}
+	plan := planHost(hostPort{}, n.ips, n.config)
+	up, err := n.uplink(ctx, plan.Aliases)
+	if err != nil {
+		return err
+	}
+	host, err := n.hostPort(ctx)
+	if err != nil {
+		return err
+	}
+	mtu := podMTU(up.memory.MTU, n.config.MTU)
+	if err := n.setRows(session, up, host, mtu); err != nil {
+		return err
+	}
+	nic, err := n.takeNIC(ctx, up)
+	if err != nil {
+		return err
+	}
+	patch, err := n.setFlows(ctx, up, nic)
+	if err != nil {
+		return err
+	}
+	if err := n.stale(session); err != nil {
+		return err
+	}
+	switch {
+	case host == nil && n.south.Load() == nil:
+		return waiting("the Southbound database at " + n.config.OVN.Southbound)
+	case host == nil:
+		return waiting(fmt.Sprintf("the port binding %s in the Southbound database; woven-controller makes it when it sees the Node", n.hostName()))
+	}
+	if err := n.setHost(ctx, *host, up.ex); err != nil {
+		return err
+	}
+	if patch == 0 {
+		return waiting("ovn-controller to connect " + bridgeEx + " to the gateway router")
+	}
+	n.ready.Store(&ready{Subnets: host.Subnets, MTU: mtu})
+	return writeConflist(n.conflist)
+}
+
+// hostName is the logical port of the node itself.
+func (n *node) hostName() string { return n.name + "-host" }
+
+func podMTU(underlay, limit int) int {
+	mtu := underlay - geneveOverhead
+	if limit != 0 {
+		mtu = min(mtu, limit)
+	}
+	return mtu
+}
+
+func (n *node) uplink(ctx context.Context, own []netip.Prefix) (uplink, error) {
+	ex, err := bridgeRow(ctx, n.local, bridgeEx)
+	if err != nil {
+		return uplink{}, err
+	}
+	var remembered memory
+	if ex != nil {
+		if remembered, err = parseMemory(ex.ExternalIDs[keyUplink]); err != nil {
+			return uplink{}, err
+		}
+	}
+	return findUplink(remembered, n.ips, own)
+}
+
+// hostPort returns what the Southbound database says of ovn0, or last said: a database that restarts is empty for a
+// moment. Nil as long as it has said nothing.
+func (n *node) hostPort(ctx context.Context) (*hostPort, error) {
+	south := n.south.Load()
+	if south == nil {
+		return n.host, nil
+	}
+	b, err := binding(ctx, south, n.hostName())
+	if err != nil || b == nil {
+		return n.host, err
+	}
+	h, err := hostPortOf(b)
+	if err != nil {
+		return nil, err
+	}
+	n.host = &h
+	return n.host, nil
+}
+
+// takeNIC moves addresses and routes once both interfaces are there, and returns the NIC's OpenFlow port.
+func (n *node) takeNIC(ctx context.Context, up uplink) (int, error) {
+	i, err := interfaceRow(ctx, n.local, up.memory.NIC)
+	if err != nil {
+		return 0, err
+	}
+	port, err := ofport(i)
+	if err != nil {
+		return 0, err
+	}
+	if up.ex == nil || port == 0 {
+		return 0, waiting("ovs-vswitchd to make " + bridgeEx + " with " + up.memory.NIC)
+	}
+	if up.ex.Attrs().HardwareAddr.String() != up.memory.MAC {
+		return 0, waiting("ovs-vswitchd to give " + bridgeEx + " the NIC's MAC")
+	}
+	if n.userspace() {
+		if err := quietly(up.nic, up.ex); err != nil {
+			return 0, err
+		}
+	}
+	if err := apply(nodeSettings(up.routerAdvertisements())); err != nil {
+		return 0, err
+	}
+	return port, up.move()
+}
+
+// quietly prepares the NIC and br-ex for the userspace datapath.
+func quietly(nic, ex netlink.Link) error {
+	for _, l := range []netlink.Link{nic, ex} {
+		if err := noOffload(l.Attrs().Name); err != nil {
+			return err
+		}
+	}
+	return quiet(nic)
+}
+
+func (n *node) userspace() bool { return n.config.Datapath == "netdev" }
+
+// setFlows replaces br-ex's flows when they should be others, or when there is reason to doubt that they are there.
+func (n *node) setFlows(ctx context.Context, up uplink, nic int) (patch int, err error) {
+	if patch, err = patchPort(ctx, n.local); err != nil {
+		return 0, err
+	}
+	want, err := bridge{
+		NIC: nic, OVN: patch, MAC: up.nic.Attrs().HardwareAddr, NodeIPs: n.ips, Alias: n.config.Alias, NodePort: n.config.NodePort,
+	}.flows()
+	if err != nil {
+		return 0, err
+	}
+	if !n.restarted.Swap(false) && n.applied == want[0].Cookie {
+		return patch, nil
+	}
+	n.applied = 0
+	if _, err := os.Stat(n.switchSocket); err != nil {
+		return 0, waiting("ovs-vswitchd to take OpenFlow connections at " + n.switchSocket)
+	}
+	changed, err := replaceFlows(n.flows, want)
+	if err != nil {
+		return 0, err
+	}
+	n.applied = want[0].Cookie
+	if changed {
+		n.log.Info("flows replaced", "bridge", bridgeEx, "nic", nic, "patch", patch)
+	}
+	return patch, nil
+}
+
+// setHost sets up ovn0 once ovs-vswitchd has made it and OVN has connected it.
+func (n *node) setHost(ctx context.Context, h hostPort, ex netlink.Link) error {
+	link, err := linkByName(hostInterface)
+	if err != nil {
+		return err
+	}
+	if link == nil || link.Attrs().HardwareAddr.String() != h.MAC.String() {
+		return waiting("ovs-vswitchd to make " + hostInterface)
+	}
+	if n.userspace() {
+		if err := noOffload(hostInterface); err != nil {
+			return err
+		}
+	}
+	if err := planHost(h, n.ips, n.config).apply(link, ex); err != nil {
+		return err
+	}
+	i, err := interfaceRow(ctx, n.local, hostInterface)
+	if err != nil {
+		return err
+	}
+	if !installed(i) {
+		return waiting("ovn-controller to install the flows of " + hostInterface)
+	}
+	return nil
+}
+
+// installed tells whether ovn-controller has installed an interface's flows (ovn-controller(8), ovn-installed).
+func installed(i *vswitch.Interface) bool { return i != nil && i.ExternalIDs[keyInstalled] == "true" }
