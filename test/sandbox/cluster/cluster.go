@@ -134,7 +134,7 @@ func apiForward() (string, error) {
 			return "", err
 		}
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	return l.Addr().String(), os.WriteFile(forwardFile, []byte(l.Addr().String()), 0o644)
 }
 

@@ -20,7 +20,7 @@ func (c *Cluster) startContainerd(ctx context.Context) error {
 		return err
 	}
 	loopback := filepath.Join(c.programs.Addons, "loopback")
-	return c.onNodes(ctx, func(ctx context.Context, n plan.Machine, m machine.Machine) error {
+	return c.onNodes(ctx, func(_ context.Context, n plan.Machine, m machine.Machine) error {
 		// containerd calls it for every pod, whatever the pod network is.
 		if err := m.Run("install", "-D", loopback, filepath.Join(kube.CNIBin, "loopback")); err != nil {
 			return err

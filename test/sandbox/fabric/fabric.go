@@ -152,6 +152,6 @@ func open(m machine.Machine) (*netlink.Handle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: network namespace: %w", m.Name, err)
 	}
-	defer ns.Close()
+	defer func() { _ = ns.Close() }()
 	return netlink.NewHandleAt(ns, unix.NETLINK_ROUTE)
 }

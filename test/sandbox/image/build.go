@@ -36,8 +36,10 @@ type Built struct {
 	Archive string
 }
 
-// Ref is the image's name with its own tag, Dev with the tag that manifests name by default.
+// Ref is the image's name with its own tag.
 func (b Built) Ref() string { return b.Name + ":" + b.Tag }
+
+// Dev is the image's name with the tag that manifests name by default.
 func (b Built) Dev() string { return b.Name + ":dev" }
 
 // Builder builds images with buildah.
@@ -65,7 +67,7 @@ func (b Builder) Build(ctx context.Context, i Image) (Built, error) {
 			return err
 		}
 		whole := b.Cache.Path("partial", short+".tar")
-		defer os.Remove(whole)
+		defer func() { _ = os.Remove(whole) }()
 		if err := b.buildah(ctx, log, "push", "--disable-compression", built.Ref(), "oci-archive:"+whole+":"+built.Ref()); err != nil {
 			return err
 		}

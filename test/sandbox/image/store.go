@@ -22,7 +22,7 @@ func (b Builder) Store(ctx context.Context, images []Built) (string, error) {
 		if err != nil {
 			return err
 		}
-		defer os.RemoveAll(work)
+		defer func() { _ = os.RemoveAll(work) }()
 		config := fmt.Sprintf("version = 2\nroot = %q\nstate = %q\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n\n[grpc]\n  address = %q\n",
 			dir, filepath.Join(work, "state"), filepath.Join(work, "sock"))
 		if err := os.WriteFile(filepath.Join(work, "config.toml"), []byte(config), 0o644); err != nil {
@@ -53,9 +53,9 @@ wait || true
 // CopyStore fills a node's containerd root from a store. Files are shared by hard links where that is possible: blobs
 // and unpacked layers are never written again. The databases are.
 func CopyStore(store, root string) error {
-	if out, err := exec.Command("cp", "--archive", "--link", store+"/.", root).CombinedOutput(); err != nil {
+	if err := exec.Command("cp", "--archive", "--link", store+"/.", root).Run(); err != nil {
 		// The cache is on another file system.
-		if out, err = exec.Command("cp", "--archive", "--remove-destination", store+"/.", root).CombinedOutput(); err != nil {
+		if out, err := exec.Command("cp", "--archive", "--remove-destination", store+"/.", root).CombinedOutput(); err != nil {
 			return fmt.Errorf("copy %s: %w: %s", store, err, out)
 		}
 		return nil

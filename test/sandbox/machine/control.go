@@ -82,7 +82,7 @@ func (m Machine) ask(q request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	if err := c.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
 		return reply{}, err
 	}
@@ -110,7 +110,7 @@ func (s *supervisor) serve(l net.Listener) error {
 }
 
 func (s *supervisor) answer(c net.Conn) {
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	var q request
 	if err := json.NewDecoder(c).Decode(&q); err != nil {
 		log.Printf("control: %v", err)

@@ -104,7 +104,7 @@ func forward(l net.Listener, to string) {
 		go func() {
 			inside, err := net.Dial("tcp", to)
 			if err != nil {
-				outside.Close()
+				_ = outside.Close()
 				return
 			}
 			go splice(inside, outside)
@@ -117,8 +117,8 @@ func forward(l net.Listener, to string) {
 func splice(dst, src net.Conn) {
 	_, err := io.Copy(dst, src)
 	if err != nil {
-		dst.Close()
-		src.Close()
+		_ = dst.Close()
+		_ = src.Close()
 		return
 	}
 	_ = dst.(*net.TCPConn).CloseWrite()

@@ -40,8 +40,10 @@ type Machine struct {
 	PID int
 }
 
-// Dir is the machine's own folder on disk, Log the file of one of its services or of "init".
-func Dir(name string) string          { return filepath.Join(StateDir, "machines", name) }
+// Dir is the machine's own folder on disk.
+func Dir(name string) string { return filepath.Join(StateDir, "machines", name) }
+
+// Log is the log file of one of the machine's services, or of "init".
 func Log(name, service string) string { return filepath.Join(Dir(name), "log", service+".log") }
 
 func socket(name string) string  { return filepath.Join(RunDir, name+".sock") }
@@ -113,14 +115,17 @@ func Kill(name string) error {
 	if err != nil {
 		return fmt.Errorf("machine %s: process %d: %w", name, m.PID, err)
 	}
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }()
 	if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
 		return fmt.Errorf("machine %s: kill process %d: %w", name, m.PID, err)
 	}
 	// A pidfd is readable once the process has ended; init ends after all others of its process namespace.
 	n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(time.Minute.Milliseconds()))
-	if err != nil || n == 0 {
-		return fmt.Errorf("machine %s: process %d does not end; see /proc/%d/stack (%v)", name, m.PID, m.PID, err)
+	if err != nil {
+		return fmt.Errorf("machine %s: wait for process %d: %w", name, m.PID, err)
+	}
+	if n == 0 {
+		return fmt.Errorf("machine %s: process %d does not end; see /proc/%d/stack", name, m.PID, m.PID)
 	}
 	return nil
 }

@@ -94,7 +94,7 @@ func (s Spec) listen() ([]*os.File, error) {
 		return nil, err
 	}
 	control.SetUnlinkOnClose(false)
-	defer control.Close()
+	defer func() { _ = control.Close() }()
 	f, err := control.File()
 	if err != nil {
 		return nil, err
@@ -106,7 +106,7 @@ func (s Spec) listen() ([]*os.File, error) {
 			return files, err
 		}
 		f, err := l.(*net.TCPListener).File()
-		l.Close()
+		_ = l.Close() // the file has a descriptor of its own
 		if err != nil {
 			return files, err
 		}

@@ -47,7 +47,7 @@ func (s *supervisor) start(want Service) error {
 	old := s.services[want.Name]
 	s.mu.Unlock()
 	if old != nil {
-		if old.Service.equal(want) {
+		if old.equal(want) {
 			return nil
 		}
 		s.stop(want.Name)

@@ -9,6 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// How long to wait for what comes at once on a machine that is not busy, and how often to look.
+const waitFor, tick = 20 * time.Second, 10 * time.Millisecond
+
 // pid is a service's process, 0 when it has none.
 func (s *supervisor) pid(name string) int {
 	s.mu.Lock()
@@ -37,7 +40,7 @@ func TestSupervisorKeepsServicesAsSpecified(t *testing.T) {
 	require.ErrorIs(t, unix.Kill(first, 0), unix.ESRCH)
 
 	require.NoError(t, unix.Kill(second, unix.SIGKILL))
-	require.Eventually(t, func() bool { p := s.pid("sleep"); return p != 0 && p != second }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { p := s.pid("sleep"); return p != 0 && p != second }, waitFor, tick)
 	require.Equal(t, []Status{{Name: "sleep", Running: true, Restarts: 1}}, s.list())
 
 	third := s.pid("sleep")

@@ -41,9 +41,11 @@ type Subject struct {
 	IPs          []netip.Addr
 }
 
-// CertFile and KeyFile are the paths of a certificate and its key.
+// CertFile is the path of a certificate.
 func CertFile(dir, name string) string { return filepath.Join(dir, name+".crt") }
-func KeyFile(dir, name string) string  { return filepath.Join(dir, name+".key") }
+
+// KeyFile is the path of a certificate's key.
+func KeyFile(dir, name string) string { return filepath.Join(dir, name+".key") }
 
 // NewAuthority returns the authority of this name, made if the folder does not hold it.
 func NewAuthority(dir, name string) (*Authority, error) {
