@@ -16,6 +16,10 @@ import (
 
 const nicMAC = "02:00:00:00:00:0b"
 
+// patience is for links: the kernel may take a second or two to carry packets over one that just came up, and TCP doubles
+// the time to its next attempt.
+const patience = 30 * time.Second
+
 // aNode is a namespace with a NIC that has much of what a NIC can have, and another interface is br-ex.
 func aNode(t *testing.T) (nic netlink.Link) {
 	enter(t)
@@ -111,13 +115,13 @@ func TestAConnectionOutlivesTheMove(t *testing.T) {
 	var conn net.Conn
 	in(t, world, func() {
 		var err error
-		conn, err = net.DialTimeout("tcp", "192.0.2.11:22", 5*time.Second)
+		conn, err = net.DialTimeout("tcp", "192.0.2.11:22", patience)
 		require.NoError(t, err)
 	})
 	defer func() { _ = conn.Close() }()
 	say := func() {
 		t.Helper()
-		require.NoError(t, conn.SetDeadline(time.Now().Add(5*time.Second)))
+		require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
 		_, err := conn.Write([]byte("hello"))
 		require.NoError(t, err)
 		_, err = conn.Read(make([]byte, 5))
@@ -143,21 +147,21 @@ func TestTheKernelIsDeafOnAQuietInterface(t *testing.T) {
 	run(t, "ip link add eth0 type veth peer name peer; ip link set eth0 up; ip address add 192.0.2.11/24 dev eth0; sysctl -qw net.ipv4.conf.eth0.rp_filter=0")
 	require.NoError(t, netlink.LinkSetNsFd(link(t, "peer"), int(world)))
 	in(t, world, func() { run(t, "ip address add 192.0.2.1/24 dev peer; ip link set peer up") })
-	ask := func() (err error) {
+	ask := func(timeout time.Duration) (err error) {
 		in(t, world, func() {
 			var c net.Conn
-			if c, err = net.DialTimeout("tcp", "192.0.2.11:9", time.Second); err == nil {
+			if c, err = net.DialTimeout("tcp", "192.0.2.11:9", timeout); err == nil {
 				err = c.Close()
 			}
 		})
 		return err
 	}
-	require.ErrorIs(t, ask(), unix.ECONNREFUSED, "the kernel answers")
+	require.ErrorIs(t, ask(patience), unix.ECONNREFUSED, "the kernel answers")
 
 	require.NoError(t, quiet(link(t, "eth0")))
 	require.NoError(t, quiet(link(t, "eth0")), "again")
 	copies := packetSocket(t, link(t, "eth0").Attrs().Index)
-	require.ErrorContains(t, ask(), "timeout")
+	require.ErrorContains(t, ask(time.Second), "timeout")
 	n, err := unix.Read(copies, make([]byte, 2000))
 	require.NoError(t, err, "a packet socket, as Open vSwitch has it, sees what comes")
 	require.Positive(t, n)
@@ -165,7 +169,7 @@ func TestTheKernelIsDeafOnAQuietInterface(t *testing.T) {
 	require.NoError(t, unquiet(link(t, "eth0")))
 	require.NoError(t, unquiet(link(t, "eth0")), "again")
 	require.NotContains(t, run(t, "tc qdisc show dev eth0"), "clsact")
-	require.ErrorIs(t, ask(), unix.ECONNREFUSED)
+	require.ErrorIs(t, ask(patience), unix.ECONNREFUSED)
 }
 
 func packetSocket(t *testing.T, index int) int {
