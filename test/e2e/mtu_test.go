@@ -124,10 +124,12 @@ func floodAlong(t *testing.T, way path, v4 bool) {
 		size = pingBytes4
 	}
 	what := fmt.Sprintf("%-24s -> %-24s %s", way.from.name, way.to.name, familyName(v4))
+	queues := queueDrops(t, cluster.nodes...)
 	start := time.Now()
 	lost, slowest, err := newPinger(t, way.from.place, to, size).flood(floodCount)
 	if assert.NoErrorf(t, err, "%s: ping of %d bytes", what, size) {
-		assert.Zerof(t, lost, "%s: lost of %d pings of %d bytes", what, floodCount, size)
+		dropped := newDrops(queues, queueDrops(t, cluster.nodes...))
+		assert.LessOrEqualf(t, lost, dropped, "%s: lost of %d pings of %d bytes, and packets that this machine was too slow for", what, floodCount, size)
 	}
 	t.Logf("%s: %d pings of %d bytes in %s, %d lost, slowest %s", what, floodCount, size, time.Since(start).Round(time.Millisecond), lost, slowest.Round(10*time.Microsecond))
 	if way.from.pod {

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -74,35 +73,6 @@ func testAgentRestart(t *testing.T) {
 			remove(t, fresh)
 		})
 	}
-}
-
-// packetSocket matches the interface of a packet socket and the number of packets that it had no room for, the last
-// of what ss shows of its memory.
-var packetSocket = regexp.MustCompile(`\*:(\S+).*skmem:\([^)]*,d(\d+)\)`)
-
-// queueDrops maps the interfaces of nodes to the packets that were lost on the way into the userspace datapath: it
-// reads NICs and pods' links by packet sockets, whose queues hold some hundred packets, and on a machine with more to do
-// than processors ovs-vswitchd comes too late at times. What is lost there, no restart has lost.
-func queueDrops(t *testing.T, nodes ...node) map[string]int {
-	t.Helper()
-	drops := map[string]int{}
-	for _, n := range nodes {
-		for _, m := range packetSocket.FindAllStringSubmatch(n.run(t, "ss", "--packet", "--numeric", "--memory"), -1) {
-			count, err := strconv.Atoi(m[2])
-			require.NoError(t, err)
-			drops[n.name+" "+m[1]] = count
-		}
-	}
-	return drops
-}
-
-// newDrops counts the packets that were lost since.
-func newDrops(before, after map[string]int) int {
-	total := 0
-	for name, count := range after {
-		total += max(0, count-before[name])
-	}
-	return total
 }
 
 // startStreams pings along the ways that an act on a node might cut.

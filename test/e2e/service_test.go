@@ -199,7 +199,11 @@ func checkRemovedBackend(t *testing.T, gone *corev1.Pod, clients []endpoint, s *
 		}
 		for _, vip := range clusterIPs(t, s) {
 			to := netip.AddrPortFrom(vip, 80)
-			askUntil(t, from.place, "tcp", to, serviceTimeout, func(a answer) bool { return a.server != gone.Name })
+			start := time.Now()
+			_, asked := askUntil(t, from.place, "tcp", to, serviceTimeout, func(a answer) bool { return a.server != gone.Name })
+			if asked > 1 {
+				t.Logf("%s -> %s needed %d questions and %s until the other backend answered", from.name, to, asked, time.Since(start).Round(time.Millisecond))
+			}
 			for range 5 {
 				a, err := ask(t.Context(), from.place, "tcp", to)
 				if assert.NoErrorf(t, err, "%s -> %s after %s is gone", from.name, to, gone.Name) {
