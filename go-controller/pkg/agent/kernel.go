@@ -5,10 +5,11 @@ import (
 	"fmt"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
-// watchKernel calls wake when the kernel's interfaces, addresses or routes change by more than a pod's coming. It
+// watchKernel calls wake when the kernel's interfaces, addresses, routes or rules change by more than a pod's coming. It
 // returns when ctx ends, or with an error when the kernel drops
 // events: then whoever calls must look at everything again.
 func watchKernel(ctx context.Context, wake func()) error {
@@ -32,6 +33,9 @@ func watchKernel(ctx context.Context, wake func()) error {
 	}
 	if err := netlink.RouteSubscribeWithOptions(routes, ctx.Done(), netlink.RouteSubscribeOptions{ErrorCallback: failed}); err != nil {
 		return fmt.Errorf("watch routes: %w", err)
+	}
+	if err := watchRules(ctx, wake, failed); err != nil {
+		return err
 	}
 	wake()
 	// All three channels are drained until they close, or their senders would hang for ever.
@@ -66,6 +70,27 @@ func watchKernel(ctx context.Context, wake func()) error {
 		}
 		wake()
 	}
+}
+
+// watchRules does it for routing rules: others remove them, such as systemd-networkd when it starts.
+func watchRules(ctx context.Context, wake func(), failed func(error)) error {
+	rules, err := nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_IPV4_RULE, unix.RTNLGRP_IPV6_RULE)
+	if err != nil {
+		return fmt.Errorf("watch rules: %w", err)
+	}
+	context.AfterFunc(ctx, rules.Close)
+	go func() {
+		for {
+			if _, _, err := rules.Receive(); err != nil {
+				if ctx.Err() == nil {
+					failed(err)
+				}
+				return
+			}
+			wake()
+		}
+	}()
+	return nil
 }
 
 func drain[T any](c <-chan T) {

@@ -61,6 +61,20 @@ func in(t *testing.T, there netns.NsHandle, f func()) {
 	f()
 }
 
+// goIn starts f on a goroutine in the test's namespace.
+func goIn(t *testing.T, f func()) {
+	t.Helper()
+	here, err := netns.Get()
+	require.NoError(t, err)
+	go func() {
+		runtime.LockOSThread() // And never unlocked: the thread ends with the goroutine.
+		if netns.Set(here) == nil {
+			f()
+		}
+		_ = here.Close()
+	}()
+}
+
 // file is a namespace as the shim sends it.
 func file(t *testing.T, n netns.NsHandle) *os.File {
 	t.Helper()

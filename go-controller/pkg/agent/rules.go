@@ -65,14 +65,14 @@ func setRules(want []hostRule) error {
 
 // restoreRules removes our rules and puts the local table back where the kernel has it.
 func restoreRules(f int, have []netlink.Rule) error {
-	if !slices.ContainsFunc(have, func(r netlink.Rule) bool { return r.Protocol == routeProtocol }) {
+	if !slices.ContainsFunc(have, localAt(localRule)) {
 		return nil
 	}
 	if err := moveLocal(f, have, localRule, 0); err != nil {
 		return err
 	}
 	for _, h := range have {
-		if h.Protocol == routeProtocol && h.Priority == nodePortRule {
+		if h.Protocol == routeProtocol {
 			h.Family = f
 			if err := netlink.RuleDel(&h); err != nil {
 				return fmt.Errorf("remove rule %s: %w", h, err)
@@ -82,27 +82,25 @@ func restoreRules(f int, have []netlink.Rule) error {
 	return nil
 }
 
+func localAt(priority int) func(netlink.Rule) bool {
+	return func(r netlink.Rule) bool { return r.Priority == priority && r.Table == unix.RT_TABLE_LOCAL }
+}
+
+// moveLocal moves the rule for the local table. It is the kernel's rule (by its protocol) in both places: without
+// it the node hears nothing any more, and systemd-networkd, which removes the rules of others when it starts, leaves the
+// kernel's alone.
 func moveLocal(f int, have []netlink.Rule, from, to int) error {
-	at := func(priority int) func(netlink.Rule) bool {
-		return func(r netlink.Rule) bool { return r.Priority == priority && r.Table == unix.RT_TABLE_LOCAL }
-	}
-	rule := func(priority int) *netlink.Rule {
-		n := netlink.NewRule()
-		n.Family, n.Table, n.Priority = f, unix.RT_TABLE_LOCAL, priority
-		if priority == localRule {
-			n.Protocol = routeProtocol
-		} else {
-			n.Protocol = unix.RTPROT_KERNEL
-		}
-		return n
-	}
-	if !slices.ContainsFunc(have, at(to)) {
-		if err := netlink.RuleAdd(rule(to)); err != nil && !errors.Is(err, unix.EEXIST) {
+	if !slices.ContainsFunc(have, localAt(to)) {
+		local := netlink.NewRule()
+		local.Family, local.Table, local.Priority, local.Protocol = f, unix.RT_TABLE_LOCAL, to, unix.RTPROT_KERNEL
+		if err := netlink.RuleAdd(local); err != nil && !errors.Is(err, unix.EEXIST) {
 			return fmt.Errorf("rule for the local table at %d: %w", to, err)
 		}
 	}
-	if slices.ContainsFunc(have, at(from)) {
-		if err := netlink.RuleDel(rule(from)); err != nil {
+	if i := slices.IndexFunc(have, localAt(from)); i >= 0 {
+		old := have[i]
+		old.Family = f
+		if err := netlink.RuleDel(&old); err != nil {
 			return fmt.Errorf("remove the rule for the local table at %d: %w", from, err)
 		}
 	}
