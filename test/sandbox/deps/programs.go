@@ -79,10 +79,11 @@ func build(ctx context.Context, c Cache, name, module, ldflags string, packages 
 	})
 }
 
-// goBuild builds static programs: they run in images that have no libc. out is a file, or a folder with a slash at
+// goBuild builds static programs: they run in images that have no libc. They do not say from which commit they are,
+// so that a commit alone makes no new image. out is a file, or a folder with a slash at
 // its end.
 func goBuild(ctx context.Context, module, out, ldflags string, packages []string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "go", append([]string{"build", "-o", out, "-ldflags", ldflags}, packages...)...)
+	cmd := exec.CommandContext(ctx, "go", append([]string{"build", "-buildvcs=false", "-o", out, "-ldflags", ldflags}, packages...)...)
 	cmd.Dir = module
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off")
 	return cmd
@@ -109,8 +110,15 @@ func versionFlags(version string) (string, error) {
 	return fmt.Sprintf("-s -w -X %s.gitVersion=%s -X %s.gitMajor=%s -X %s.gitMinor=%s", pkg, version, pkg, parts[0], pkg, parts[1]), nil
 }
 
-// BuildPause builds the first process of every pod.
-func BuildPause(ctx context.Context, c Cache, repo, out string) error {
-	cmd := goBuild(ctx, repo, out, "-s -w", []string{"./test/sandbox/pause"})
-	return RunLogged(c.Log("pause"), cmd)
+// Pause builds the first process of every pod and returns its folder. It is made once for its source: the image that
+// holds it goes into every node, and a program built in another folder would be another image.
+func Pause(ctx context.Context, c Cache, repo string) (string, error) {
+	const pkg = "test/sandbox/pause"
+	key, err := KeyOfFiles(filepath.Join(repo, pkg, "main.go"))
+	if err != nil {
+		return "", err
+	}
+	return c.Ensure("pause", Key(key, runtime.Version()), func(dir string) error {
+		return RunLogged(c.Log("pause"), goBuild(ctx, repo, dir+"/", "-s -w", []string{"./" + pkg}))
+	})
 }

@@ -27,8 +27,8 @@ type Programs struct {
 
 // BuildCluster makes the images that a cluster needs without a pod network, in the order of their import.
 func (b Builder) BuildCluster(ctx context.Context, rootfs string, p Programs) ([]Built, error) {
-	pause := b.Cache.Path("pause")
-	if err := deps.BuildPause(ctx, b.Cache, p.Repo, pause); err != nil {
+	pause, err := deps.Pause(ctx, b.Cache, p.Repo)
+	if err != nil {
 		return nil, err
 	}
 	debian, err := b.base(ctx, rootfs)
@@ -40,7 +40,7 @@ func (b Builder) BuildCluster(ctx context.Context, rootfs string, p Programs) ([
 		name, program string
 		from          Built
 	}{
-		{Pause, pause, Built{}},
+		{Pause, filepath.Join(pause, "pause"), Built{}},
 		{CoreDNS, filepath.Join(p.Addons, "coredns"), Built{}},
 		// On Debian, so that tests find a shell, ping and tcpdump in their pods.
 		{Agnhost, filepath.Join(p.Kubernetes, "agnhost"), debian},
