@@ -37,6 +37,24 @@ func TestAnOwnerWaitsForTheRowsItNeeds(t *testing.T) {
 	require.Empty(t, w.logged())
 }
 
+// Who needs the rows of an owner that waits, waits too, wherever it stands in the batch.
+func TestWaitingIsPassedOn(t *testing.T) {
+	w := newWorld(t)
+	w.want("node/worker-1", logicalSwitch("worker-1"))
+	w.start()
+	group := portGroup("pg")
+	group.In = []row.Membership{value("Logical_Switch", "worker-9", "acls", row.Ref("ACL", "pg/in"))}
+	w.want("pod/default/web-0", pod("default/web-0", "worker-1", "10.244.1.5", in("Port_Group", "pg", "ports")))
+	w.want("policy/default/web", group, acl("pg", "in", "ip4"))
+	w.engine.Mark("pod/default/web-0", "policy/default/web")
+	w.settle()
+	require.Empty(t, w.find("Port_Group", "", ""))
+	require.Empty(t, w.find("Logical_Switch_Port", "", ""))
+	w.sync("node/worker-9", logicalSwitch("worker-9"))
+	require.Len(t, w.set("Port_Group", "pg", "ports"), 1)
+	require.Len(t, w.set("Logical_Switch", "worker-9", "acls"), 1)
+}
+
 // A pod is not in a set before its port is there, also when the set is made meanwhile.
 func TestAWaitingOwnerIsInNoSet(t *testing.T) {
 	w := newWorld(t)

@@ -78,6 +78,38 @@ func TestOwnEventsAreNoNews(t *testing.T) {
 	time.Sleep(100 * time.Millisecond) // Nothing is to come: there is no event to wait for.
 	w.settle()
 	require.Equal(t, map[row.Owner]int{"pod/default/web-0": 1}, w.asked)
+
+	w.sync("pod/default/web-1", pod("default/web-1", "worker-1", "10.244.1.9", in("Port_Group", "pg-web", "ports")))
+	time.Sleep(100 * time.Millisecond)
+	w.settle()
+	require.Equal(t, map[row.Owner]int{"pod/default/web-0": 1, "pod/default/web-1": 1}, w.asked)
+}
+
+// An operation that the server accepts and that changes nothing is noticed by its count, before any event comes.
+func TestAnOperationWithoutEffectIsNoticed(t *testing.T) {
+	w := newWorld(t)
+	small(w)
+	w.start()
+	w.engine.inbox.close() // No events.
+	w.mu.Lock()
+	clear(w.asked)
+	w.before = func() { w.transact(destroy("Address_Set", w.uuid("Address_Set", "as-web"))) }
+	w.mu.Unlock()
+	w.sync("pod/default/web-0", pod("default/web-0", "worker-1", "10.244.1.5", value("Address_Set", "as-web", "addresses", "10.244.1.6")))
+	require.Equal(t, map[row.Owner]int{"pod/default/web-0": 2}, w.asked)
+}
+
+// A port that should go is in a second switch, of which the engine has not heard.
+func TestAReleasedRowThatSomebodyHolds(t *testing.T) {
+	w := newWorld(t)
+	small(w)
+	w.start()
+	w.engine.inbox.close() // No events.
+	w.transact(libovsdb.Operation{Op: libovsdb.OperationInsert, Table: "Logical_Switch", Row: libovsdb.Row{
+		"name": "foreign", "ports": w.uuid("Logical_Switch_Port", "default/web-0")}})
+	w.sync("pod/default/web-0")
+	w.eventually("the port is gone", func() bool { return len(w.find("Logical_Switch_Port", "", "")) == 0 })
+	w.uuid("Logical_Switch", "foreign")
 }
 
 // A person changes a row to what its owner comes to want, so the engine has nothing to write; then the person takes it
