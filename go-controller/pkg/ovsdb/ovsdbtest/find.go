@@ -1,6 +1,7 @@
 package ovsdbtest
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,29 +18,38 @@ const advice = "%s is not on this machine: run `sudo -E make prepare`, which put
 // serverEnvironment names the variable with another command line of ovsdb-server.
 const serverEnvironment = "WOVEN_OVSDB_SERVER"
 
-// Program returns the command line of a program of OVN or OVS, such as "ovn-northd": of the sandbox's root filesystem
-// (the very version that Woven ships, run through its own dynamic loader, which needs no privilege), or of the system. The
-// test fails when the machine has none: a test that is skipped proves nothing.
+// Program is Find for tests. The test fails when the machine has no such program: a test that is skipped proves
+// nothing.
 func Program(t testing.TB, name string) []string {
 	t.Helper()
+	line, err := Find(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return line
+}
+
+// Find returns the command line of a program of OVN or OVS, such as "ovn-northd": of the sandbox's root filesystem
+// (the very version that Woven ships, run through its own dynamic loader, which needs no privilege), or of the system.
+// The error says how to get it.
+func Find(name string) ([]string, error) {
 	if line := strings.Fields(os.Getenv(serverEnvironment)); name == "ovsdb-server" && len(line) > 0 {
-		return line
+		return line, nil
 	}
 	// The newest first: an older one may be of another release.
 	roots, _ := filepath.Glob(filepath.Join(cache(), "rootfs*"))
 	slices.SortFunc(roots, func(a, b string) int { return modified(b).Compare(modified(a)) })
 	for _, root := range roots {
 		if line, ok := inRoot(root, name); ok {
-			return line
+			return line, nil
 		}
 	}
 	for _, path := range []string{name, "/usr/sbin/" + name} {
 		if path, err := exec.LookPath(path); err == nil {
-			return []string{path}
+			return []string{path}, nil
 		}
 	}
-	t.Fatalf(advice, name)
-	return nil
+	return nil, fmt.Errorf(advice, name)
 }
 
 // cache is where the sandbox keeps what it has downloaded and built.

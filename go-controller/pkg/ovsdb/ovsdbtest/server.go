@@ -76,14 +76,14 @@ func (s *Server) Continue() {
 func (s *Server) Recreate() {
 	s.t.Helper()
 	s.Stop()
-	if err := os.WriteFile(filepath.Join(s.dir, "db"), database(s.schema), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(s.dir, "db"), Database(s.schema), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
 	s.Continue()
 }
 
-// database returns an empty database file: ovsdb(5), one record with the schema.
-func database(schema []byte) []byte {
+// Database returns an empty database file: ovsdb(5), one record with the schema.
+func Database(schema []byte) []byte {
 	var line bytes.Buffer
 	if err := json.Compact(&line, schema); err != nil {
 		panic(err)
