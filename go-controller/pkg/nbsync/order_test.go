@@ -55,6 +55,25 @@ func TestWaitingIsPassedOn(t *testing.T) {
 	require.Len(t, w.set("Logical_Switch", "worker-9", "acls"), 1)
 }
 
+// A row that is there but that nobody wants any more is not there for those who refer to it.
+func TestARowThatGoesIsNotReferredTo(t *testing.T) {
+	w := newWorld(t)
+	w.want("cluster", loadBalancerGroup("woven-a"))
+	w.want("node/worker-1", logicalSwitch("worker-1"))
+	w.start()
+	w.want("cluster")
+	sw := logicalSwitch("worker-1")
+	sw.Model.(*nb.LogicalSwitch).LoadBalancerGroup = []string{row.Ref("Load_Balancer_Group", "woven-a")}
+	w.want("node/worker-1", sw)
+	w.engine.Mark("node/worker-1", "cluster")
+	w.settle()
+	require.Empty(t, w.find("Load_Balancer_Group", "", ""))
+	require.Empty(t, w.logged())
+	require.Zero(t, w.metricOf("woven_nbsync_transactions_total", "refused"))
+	w.sync("cluster", loadBalancerGroup("woven-a"))
+	require.Len(t, w.set("Logical_Switch", "worker-1", "load_balancer_group"), 1)
+}
+
 // A pod is not in a set before its port is there, also when the set is made meanwhile.
 func TestAWaitingOwnerIsInNoSet(t *testing.T) {
 	w := newWorld(t)

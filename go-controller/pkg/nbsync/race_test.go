@@ -133,6 +133,20 @@ func TestAHandEditThatWasWantedMeanwhile(t *testing.T) {
 	})
 }
 
+// A port group that went while no engine ran comes back with all its ports at once: they are known to be in accord with
+// the database, though their owners have nothing to do.
+func TestASetComesBackWhole(t *testing.T) {
+	w := newWorld(t)
+	many(w, 50)
+	w.start()
+	w.stop()
+	w.transact(destroy("Port_Group", w.uuid("Port_Group", "pg-web")))
+	w.start()
+	transactions, operations := w.counted()
+	require.Equal(t, []int{1, 1}, []int{transactions, operations})
+	require.Len(t, w.set("Port_Group", "pg-web", "ports"), 50)
+}
+
 // What left a set while no engine ran goes at the start.
 func TestMembersThatLeftWhileNobodyRan(t *testing.T) {
 	w := newWorld(t)

@@ -159,14 +159,22 @@ func (w *world) counted() (transactions, operations int) {
 }
 
 // metric returns a counter's sum over its labels.
-func (w *world) metric(name string) float64 {
+func (w *world) metric(name string) float64 { return w.metricOf(name, "") }
+
+// metricOf returns a counter's sum over those labels of which one has the value.
+func (w *world) metricOf(name, label string) float64 {
 	families, err := w.engine.options.Registerer.(*prometheus.Registry).Gather()
 	require.NoError(w.t, err)
 	sum := 0.0
 	for _, f := range families {
 		if f.GetName() == name {
 			for _, m := range f.Metric {
-				sum += m.GetCounter().GetValue()
+				for _, l := range m.Label {
+					if label == "" || l.GetValue() == label {
+						sum += m.GetCounter().GetValue()
+						break
+					}
+				}
 			}
 		}
 	}
