@@ -22,6 +22,8 @@ func New(program, level string) (logr.Logger, error) {
 	c := zap.NewProductionConfig()
 	c.Level = zap.NewAtomicLevelAt(l)
 	c.Sampling = nil
+	// The error's text says where it comes from and what to do; a stack tells an administrator nothing.
+	c.DisableStacktrace = true
 	c.EncoderConfig.EncodeTime = zapcore.ISO8601TimeEncoder
 	z, err := c.Build()
 	if err != nil {
