@@ -59,19 +59,24 @@ func (b Builder) Build(ctx context.Context, i Image) (Built, error) {
 	dir, err := b.Cache.Ensure("image-"+short, tag, func(dir string) error {
 		log := b.Cache.Log("image-" + short)
 		args := []string{"build", "--isolation", "chroot", "--network", "host", "--pull=false", "--timestamp", "0",
-			"--tag", built.Ref(), "--tag", built.Dev(), "--file", i.Containerfile}
+			"--tag", built.Dev(), "--file", i.Containerfile}
 		if i.Base.Name != "" {
-			args = append(args, "--build-arg", "BASE="+i.Base.Ref())
+			args = append(args, "--build-arg", "BASE="+i.Base.Dev())
 		}
 		if err := b.buildah(ctx, log, append(args, i.Context)...); err != nil {
 			return err
 		}
 		whole := b.Cache.Path("partial", short+".tar")
 		defer func() { _ = os.Remove(whole) }()
-		if err := b.buildah(ctx, log, "push", "--disable-compression", built.Ref(), "oci-archive:"+whole+":"+built.Ref()); err != nil {
+		if err := b.buildah(ctx, log, "push", "--disable-compression", built.Dev(), "docker-archive:"+whole+":"+built.Ref()); err != nil {
 			return err
 		}
-		return leaveOut(whole, archive(dir, short), blobList(i.Base.Archive), blobList(archive(dir, short)))
+		// The image that had the tag before has none now.
+		if err := b.buildah(ctx, log, "rmi", "--prune"); err != nil {
+			return err
+		}
+		own := archive(dir, short)
+		return convert(whole, own, built.Ref(), layerList(i.Base.Archive), layerList(own))
 	})
 	built.Archive = archive(dir, short)
 	return built, err
@@ -89,6 +94,9 @@ func (b Builder) buildah(ctx context.Context, log string, args ...string) error 
 	return deps.RunLogged(log, deps.Contained(ctx, all...))
 }
 
+// archiveFormat is changed with what convert writes, so that no archive of an older form is taken from the cache.
+const archiveFormat = "oci layout, plain layers"
+
 // digest is taken over the Containerfile, every file of the context and the base.
 func (i Image) digest() (string, error) {
 	sum := sha256.New()
@@ -96,7 +104,7 @@ func (i Image) digest() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	fmt.Fprintf(sum, "%s\x00%s\x00%s\x00%s\x00", i.Name, text, i.Base.Tag, i.ContextKey)
+	fmt.Fprintf(sum, "%s\x00%s\x00%s\x00%s\x00%s\x00", archiveFormat, i.Name, text, i.Base.Tag, i.ContextKey)
 	if i.ContextKey != "" {
 		return fmt.Sprintf("%x", sum.Sum(nil)[:6]), nil
 	}

@@ -3,8 +3,11 @@ package image
 import (
 	"archive/tar"
 	"bytes"
+	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -56,34 +59,40 @@ func TestDigestChangesWithEveryInput(t *testing.T) {
 
 func TestArchiveLeavesOutWhatTheBaseHas(t *testing.T) {
 	dir := t.TempDir()
-	whole, archive := filepath.Join(dir, "whole.tar"), filepath.Join(dir, "a.tar")
-	known := filepath.Join(dir, "base.blobs")
-	require.NoError(t, os.WriteFile(known, []byte("blobs/sha256/base\n"), 0o644))
+	docker, archive := filepath.Join(dir, "docker.tar"), filepath.Join(dir, "a.tar")
+	known := filepath.Join(dir, "base.layers")
+	require.NoError(t, os.WriteFile(known, []byte("base\n"), 0o644))
 	var text bytes.Buffer
 	w := tar.NewWriter(&text)
-	for _, name := range []string{"blobs/sha256/base", "blobs/sha256/own", "index.json"} {
-		require.NoError(t, w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(name)), Typeflag: tar.TypeReg}))
-		_, err := w.Write([]byte(name))
-		require.NoError(t, err)
+	for _, f := range [][2]string{{"base.tar", "B"}, {"own.tar", "OO"}, {"conf.json", `{"os":"linux"}`},
+		{"manifest.json", `[{"Config":"conf.json","Layers":["base.tar","own.tar"]}]`}} {
+		require.NoError(t, writeFile(w, f[0], int64(len(f[1])), strings.NewReader(f[1])))
 	}
 	require.NoError(t, w.Close())
-	require.NoError(t, os.WriteFile(whole, text.Bytes(), 0o644))
+	require.NoError(t, os.WriteFile(docker, text.Bytes(), 0o644))
 
-	require.NoError(t, leaveOut(whole, archive, known, blobList(archive)))
+	require.NoError(t, convert(docker, archive, "localhost/a:1", known, layerList(archive)))
 
-	blobs, err := readLines(blobList(archive))
+	layers, err := readLines(layerList(archive))
 	require.NoError(t, err)
-	require.Equal(t, []string{"blobs/sha256/base", "blobs/sha256/own"}, blobs)
-	f, err := os.Open(archive)
-	require.NoError(t, err)
-	defer f.Close()
-	var names []string
-	for r := tar.NewReader(f); ; {
-		h, err := r.Next()
-		if err != nil {
-			break
-		}
-		names = append(names, h.Name)
+	require.Equal(t, []string{"base", "own"}, layers)
+	files := map[string]string{}
+	require.NoError(t, eachFile(archive, func(h *tar.Header, r io.Reader) error {
+		text, err := io.ReadAll(r)
+		files[h.Name] = string(text)
+		return err
+	}))
+	require.Equal(t, "OO", files["blobs/sha256/own"])
+	require.NotContains(t, files, "blobs/sha256/base")
+	var index struct{ Manifests []descriptor }
+	require.NoError(t, json.Unmarshal([]byte(files["index.json"]), &index))
+	require.Equal(t, "localhost/a:1", index.Manifests[0].Annotations["org.opencontainers.image.ref.name"])
+	var manifest struct {
+		Config descriptor
+		Layers []descriptor
 	}
-	require.Equal(t, []string{"blobs/sha256/own", "index.json"}, names)
+	blob := func(d descriptor) string { return files["blobs/sha256/"+strings.TrimPrefix(d.Digest, "sha256:")] }
+	require.NoError(t, json.Unmarshal([]byte(blob(index.Manifests[0])), &manifest))
+	require.JSONEq(t, `{"os":"linux"}`, blob(manifest.Config))
+	require.Equal(t, []int64{1, 2}, []int64{manifest.Layers[0].Size, manifest.Layers[1].Size})
 }
