@@ -43,6 +43,9 @@ type Options struct {
 	Log logr.Logger
 }
 
+// writerLock is the lock in the Northbound database that the writer holds (ovsdb.Fenced).
+const writerLock = "woven_controller"
+
 // problemGrace is how long a problem lasts before it becomes an Event.
 const problemGrace = 15 * time.Second
 
@@ -93,8 +96,8 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer northbound.Close()
-	return lead(ctx, o.Client, o.LeaseNamespace, c.watchdog, func(ctx context.Context) error {
-		return c.work(ctx, view, northbound)
+	return lead(ctx, o.Client, o.LeaseNamespace, c.watchdog, func(ctx context.Context, confirm func(context.Context) error) error {
+		return c.work(ctx, view, northbound.Fence(writerLock, confirm))
 	})
 }
 
@@ -102,8 +105,7 @@ func Run(ctx context.Context, o Options) error {
 func (c *controller) work(ctx context.Context, view *kube.View, northbound nbsync.Client) error {
 	c.Log.Info("leading", "nodes", len(view.Nodes()), "pods", len(view.Pods()), "services", len(view.Services()))
 	d := newDesired(c.Config, view, c.gateways, c.problems, c.mark)
-	// The cache may be some milliseconds behind what the last leader wrote, unless a connection is new. Session
-	// waits for a complete one.
+	// From here on no former leader writes, and the cache shows all that they have written.
 	session, err := northbound.Session(ctx)
 	if err != nil {
 		return err

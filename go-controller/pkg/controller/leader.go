@@ -30,14 +30,22 @@ const (
 // leadership that may be somebody else's by now goes on; kubelet starts it anew.
 var errLeadershipLost = errors.New("leadership lost: the lease could not be renewed in time; is kube-apiserver reachable?")
 
+// errLeadershipTaken is the end of a leader that another has followed without its noticing, because it was paused or
+// somebody has changed the lease.
+var errLeadershipTaken = errors.New("leadership lost: another process holds the lease")
+
 // lead waits until this process is the leader and then calls work. When ctx ends, work's context ends first, and the
 // lease is given back only after work has returned: the next leader never writes beside this one. The error is that of
 // work, errLeadershipLost, or nil when ctx ended.
-func lead(ctx context.Context, client kubernetes.Interface, namespace string, watchdog *leaderelection.HealthzAdaptor, work func(context.Context) error) error {
+//
+// An election alone does not keep two from writing: a leader that is paused does not see its lease run out. What work
+// writes is therefore fenced (ovsdb.Fence), with confirm to say whether the lease is still ours.
+func lead(ctx context.Context, client kubernetes.Interface, namespace string, watchdog *leaderelection.HealthzAdaptor, work func(ctx context.Context, confirm func(context.Context) error) error) error {
 	host, err := os.Hostname()
 	if err != nil {
 		return fmt.Errorf("name of this host: %w", err)
 	}
+	identity := host + "_" + string(uuid.NewUUID())
 	election, giveBack := context.WithCancel(context.WithoutCancel(ctx))
 	defer giveBack()
 	var begun atomic.Bool // work has begun, or never will
@@ -46,7 +54,7 @@ func lead(ctx context.Context, client kubernetes.Interface, namespace string, wa
 		Lock: &resourcelock.LeaseLock{
 			LeaseMeta:  metav1.ObjectMeta{Namespace: namespace, Name: leaseName},
 			Client:     client.CoordinationV1(),
-			LockConfig: resourcelock.ResourceLockConfig{Identity: host + "_" + string(uuid.NewUUID())},
+			LockConfig: resourcelock.ResourceLockConfig{Identity: identity},
 		},
 		LeaseDuration: leaseDuration, RenewDeadline: renewDeadline, RetryPeriod: retryPeriod,
 		ReleaseOnCancel: true, Name: leaseName, WatchDog: watchdog,
@@ -59,7 +67,7 @@ func lead(ctx context.Context, client kubernetes.Interface, namespace string, wa
 				working, stop := context.WithCancel(held)
 				defer stop()
 				defer context.AfterFunc(ctx, stop)()
-				result <- work(working)
+				result <- work(working, func(ctx context.Context) error { return confirm(ctx, client, namespace, identity) })
 			},
 			OnStoppedLeading: func() {},
 		},
@@ -83,4 +91,25 @@ func lead(ctx context.Context, client kubernetes.Interface, namespace string, wa
 		return errLeadershipLost
 	}
 	return err
+}
+
+// confirm asks the API server, not a memory of its last word, whether the lease is ours. It asks until there is an answer
+// or ctx ends.
+func confirm(ctx context.Context, client kubernetes.Interface, namespace, identity string) error {
+	ticker := time.NewTicker(retryPeriod / 4)
+	defer ticker.Stop()
+	for {
+		lease, err := client.CoordinationV1().Leases(namespace).Get(ctx, leaseName, metav1.GetOptions{})
+		switch {
+		case err == nil && lease.Spec.HolderIdentity != nil && *lease.Spec.HolderIdentity == identity:
+			return nil
+		case err == nil:
+			return errLeadershipTaken
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+	}
 }

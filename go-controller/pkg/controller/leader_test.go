@@ -24,7 +24,7 @@ func TestLeaderThatCannotRenewStopsWorking(t *testing.T) {
 			return cut.Load(), nil, errors.New("no route to host")
 		})
 		var worked time.Duration
-		err := lead(t.Context(), client, "woven-system", leaderelection.NewLeaderHealthzAdaptor(time.Minute), func(ctx context.Context) error {
+		err := lead(t.Context(), client, "woven-system", leaderelection.NewLeaderHealthzAdaptor(time.Minute), func(ctx context.Context, _ func(context.Context) error) error {
 			begin := time.Now()
 			cut.Store(true)
 			<-ctx.Done()
@@ -39,7 +39,7 @@ func TestLeaderThatCannotRenewStopsWorking(t *testing.T) {
 func TestWorkThatFailsEndsTheLeadership(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		failed := errors.New("failed")
-		err := lead(t.Context(), fake.NewClientset(), "woven-system", leaderelection.NewLeaderHealthzAdaptor(time.Minute), func(context.Context) error {
+		err := lead(t.Context(), fake.NewClientset(), "woven-system", leaderelection.NewLeaderHealthzAdaptor(time.Minute), func(context.Context, func(context.Context) error) error {
 			return failed
 		})
 		assert.ErrorIs(t, err, failed)
@@ -52,7 +52,7 @@ func TestStandbyEndsWithoutHavingWorked(t *testing.T) {
 		first, endFirst := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() {
-			done <- lead(first, client, "woven-system", adaptor, func(ctx context.Context) error {
+			done <- lead(first, client, "woven-system", adaptor, func(ctx context.Context, _ func(context.Context) error) error {
 				<-ctx.Done()
 				return ctx.Err()
 			})
@@ -60,7 +60,7 @@ func TestStandbyEndsWithoutHavingWorked(t *testing.T) {
 		time.Sleep(time.Second)
 		second, endSecond := context.WithTimeout(t.Context(), time.Minute)
 		defer endSecond()
-		err := lead(second, client, "woven-system", leaderelection.NewLeaderHealthzAdaptor(time.Minute), func(context.Context) error {
+		err := lead(second, client, "woven-system", leaderelection.NewLeaderHealthzAdaptor(time.Minute), func(context.Context, func(context.Context) error) error {
 			t.Error("two lead at once")
 			return nil
 		})

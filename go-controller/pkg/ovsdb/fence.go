@@ -1,0 +1,125 @@
+package ovsdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cenkalti/rpc2"
+	"github.com/ovn-kubernetes/libovsdb/client"
+	"github.com/ovn-kubernetes/libovsdb/ovsdb"
+)
+
+// ErrFenced is the error of a transaction that the server has refused because another process has taken the lock.
+var ErrFenced = errors.New("another process has taken over: its lock in the database keeps this one from writing")
+
+// notOwner is the error of a failed assertion (RFC 7047, section 5.2.10).
+const notOwner = "not owner"
+
+// Fenced is a Client of which, of all processes that use the same lock, only the last to take it can write. An election
+// alone does not bring that about: a leader that is paused, between seeing that it leads and sending a transaction,
+// sends it when it wakes, however long another leads already.
+//
+// It takes the lock (RFC 7047, section 4.1.9, "steal") once for each connection, and every transaction asserts that it
+// still has it (section 5.2.10): the server checks that together with carrying out the transaction. Nothing is written
+// for it, and a lock goes with the connection that holds it, so nobody ever waits for one that is gone.
+//
+// A server knows only its own locks. Of a clustered database all writers must therefore use the same member.
+type Fenced struct {
+	*Client
+	lock    string
+	confirm func(context.Context) error
+	// held is the present possession of the lock, or the last; nil before the first.
+	held atomic.Pointer[possession]
+	// taking is held while the lock is taken: once is enough.
+	taking sync.Mutex
+}
+
+// possession is the time from taking the lock until the connection is lost or somebody else takes it.
+type possession struct {
+	context.Context
+	end context.CancelFunc
+}
+
+// Fence returns a Client that shares c's connection. lock is an identifier in the sense of RFC 7047, section 3.1. confirm
+// is called each time after the lock was taken and says whether that was right: for one who is not the leader any more
+// it returns an error. The order matters: who takes the lock and is then confirmed has taken it after every former
+// leader, and one that is not confirmed has taken it from the present leader, but not written; that one takes it back.
+func (c *Client) Fence(lock string, confirm func(context.Context) error) *Fenced {
+	return &Fenced{Client: c, lock: lock, confirm: confirm}
+}
+
+// Session waits until the client is connected, its cache complete and the lock its own. The cache then shows whatever
+// those before have written: the server sends it before its answer to "steal". The context ends when the connection
+// is lost or somebody else takes the lock. The error is ctx's, or that of confirm.
+func (f *Fenced) Session(ctx context.Context) (context.Context, error) {
+	f.taking.Lock()
+	defer f.taking.Unlock()
+	for {
+		if p := f.held.Load(); p != nil && p.Err() == nil {
+			return p, ctx.Err()
+		}
+		session, err := f.Client.Session(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if err := f.take(ctx, session); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// take takes the lock. It does nothing if the connection is lost meanwhile.
+func (f *Fenced) take(ctx, session context.Context) error {
+	waiting, stop := context.WithCancel(ctx)
+	defer stop()
+	defer context.AfterFunc(session, stop)()
+	if err := f.steal(waiting); err != nil {
+		if refused := rpc2.ServerError(""); errors.As(err, &refused) || errors.Is(err, errUnknownClient) {
+			return fmt.Errorf("lock %s in the database: %w", f.lock, err)
+		}
+		<-waiting.Done() // The connection is broken, so its session ends in a moment.
+		return ctx.Err()
+	}
+	if err := f.confirm(ctx); err != nil {
+		return err
+	}
+	p := &possession{}
+	p.Context, p.end = context.WithCancel(session)
+	f.held.Store(p)
+	return nil
+}
+
+func (f *Fenced) steal(ctx context.Context) error {
+	connection, err := f.rpc()
+	if err != nil {
+		return err
+	}
+	if connection == nil {
+		return client.ErrNotConnected
+	}
+	var reply struct{ Locked bool } // RFC 7047: always true
+	return connection.CallWithContext(ctx, "steal", ovsdb.NewLockArgs(f.lock), &reply)
+}
+
+// Transact is Client's, but the server carries it out only while this client has the lock. Else the error is ErrFenced,
+// and the session has ended.
+func (f *Fenced) Transact(ctx context.Context, operations ...ovsdb.Operation) ([]ovsdb.OperationResult, error) {
+	assertion := ovsdb.Operation{Op: ovsdb.OperationAssert, Lock: &f.lock}
+	p := f.held.Load()
+	results, err := f.Client.Transact(ctx, append([]ovsdb.Operation{assertion}, operations...)...)
+	if err != nil || len(results) == 0 {
+		return results, err
+	}
+	if results[0].Error == notOwner {
+		if p != nil {
+			p.end()
+		}
+		return nil, ErrFenced
+	}
+	return results[1:], nil
+}
+
+var _ client.Client = (*Fenced)(nil)
