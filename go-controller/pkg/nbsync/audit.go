@@ -13,11 +13,11 @@ import (
 // and returns the operations that will take.
 func (r *run) survey() Plan {
 	ts := r.load(r.options.Owners())
-	plan, which := r.state.plan(newView(r.state), ts)
+	plan, which := r.plan(newView(r.state), ts)
 	busy := plan.owners()
 	for _, t := range which.ready {
 		if _, ok := busy[t.owner]; !ok {
-			r.of(t.owner).synced = true
+			r.declared.of(t.owner).synced = true
 		}
 	}
 	for o := range busy {

@@ -25,7 +25,7 @@ func (r *run) carryOut(v *view, ts []*translation, a attempt) {
 	if len(ts) == 0 || r.ctx.Err() != nil {
 		return
 	}
-	plan, which := r.state.plan(v, ts)
+	plan, which := r.plan(v, ts)
 	for o, err := range which.failed {
 		r.block(o, err)
 	}
@@ -173,7 +173,7 @@ func (r *run) push(owners []row.Owner) {
 
 // succeed notes that an owner is in accord with the database.
 func (r *run) succeed(t *translation, written map[row.ID]struct{}, a attempt) {
-	own := r.of(t.owner)
+	own := r.declared.of(t.owner)
 	own.synced, own.loose = true, nil
 	for _, w := range t.rows {
 		if _, ok := written[w.ID]; !ok {
@@ -184,7 +184,7 @@ func (r *run) succeed(t *translation, written map[row.ID]struct{}, a attempt) {
 			}
 		}
 	}
-	r.forget(t.owner)
+	r.declared.forget(t.owner)
 	r.recover(t.owner)
 	if since, ok := a.began[t.owner]; ok {
 		r.metrics.latency.Observe(time.Since(since).Seconds())

@@ -121,7 +121,6 @@ func (e *Engine) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		e.options.Log.Info("connection to the Northbound database lost; all rows are compared again when it is back")
 	}
 }
 

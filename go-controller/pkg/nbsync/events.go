@@ -86,8 +86,8 @@ func (s *state) setsChanged(k *known, t *table, old, m model.Model) []row.Owner 
 		key := setKey{row: k.id, column: c}
 		for _, v := range removed {
 			if !t.columns[c].ref {
-				wake = append(wake, s.sets[key][v]...)
-			} else if member := s.known[v]; member != nil && len(s.sets[key][member.id.String()]) > 0 {
+				wake = append(wake, s.declared.sets[key][v]...)
+			} else if member := s.known[v]; member != nil && len(s.declared.sets[key][member.id.String()]) > 0 {
 				wake = append(wake, member.owner)
 			}
 		}

@@ -81,7 +81,7 @@ func TestWhatIsChangedByHandComesBack(t *testing.T) {
 			return []libovsdb.Operation{{Op: libovsdb.OperationInsert, Table: "Port_Group", Row: libovsdb.Row{
 				"name": "pg-old", "external_ids": libovsdb.OvsMap{GoMap: map[any]any{row.OwnerKey: "policy/default/old"}}}}}
 		},
-		"a row appears twice": func(w *world) []libovsdb.Operation {
+		"a row appears twice": func(*world) []libovsdb.Operation {
 			return []libovsdb.Operation{{Op: libovsdb.OperationInsert, Table: "Logical_Switch", Row: libovsdb.Row{
 				"name": sw, "external_ids": libovsdb.OvsMap{GoMap: map[any]any{row.OwnerKey: "node/worker-1"}}}}}
 		},

@@ -56,7 +56,7 @@ func (p *planner) orphan(f *found) {
 // a start, or when somebody has moved the row, is the parents' table searched.
 func (p *planner) holders(t *table, column string, f *found) []*found {
 	var out []*found
-	for e := range p.of(f.owner).loose {
+	for e := range p.declared.of(f.owner).loose {
 		if e.set.column != column || e.set.row.Table != t.Name || e.value != f.id.String() {
 			continue
 		}

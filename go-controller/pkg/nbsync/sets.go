@@ -10,13 +10,13 @@ import (
 func (p *planner) join(t *translation) {
 	for _, w := range t.rows {
 		// Not only what the row declares itself: others may have declared it a member too.
-		keys := slices.Clone(p.memberOf[w.ID])
+		keys := slices.Clone(p.declared.memberOf[w.ID])
 		slices.SortFunc(keys, func(a, b setKey) int { return compareSets(a, b) })
 		for _, key := range slices.Compact(keys) {
 			p.ensure(t, element{set: key, value: w.ID.String(), ref: true})
 		}
 	}
-	for _, e := range p.of(t.owner).elements {
+	for _, e := range p.declared.of(t.owner).elements {
 		if id, ok := e.member(); !ok || p.declared.rows[id] != t.owner {
 			p.ensure(t, e)
 		}
@@ -91,14 +91,14 @@ func (p *planner) fill() {
 // pod whose port cannot be made must not be in a set.
 func (p *planner) takesPart(o row.Owner) bool {
 	_, ready := p.ready[o]
-	return ready || p.of(o).synced
+	return ready || p.declared.of(o).synced
 }
 
 // leave takes those elements out of sets that the owner has declared and that nobody wants any more.
 func (p *planner) leave(t *translation) {
-	for e := range p.of(t.owner).loose {
+	for e := range p.declared.of(t.owner).loose {
 		f := p.pick(e.set.row)
-		if f == nil || p.released[f.uuid] != nil || p.wants(e) {
+		if f == nil || p.released[f.uuid] != nil || p.declared.wants(e) {
 			continue
 		}
 		id, ok := e.member()

@@ -17,7 +17,8 @@ type state struct {
 	wanted Source
 	tables map[string]*table
 	cache  *cache.TableCache
-	*declared
+	// declared is what all owners want.
+	declared *declared
 	// known maps the UUID of each row of ours to what we know of it. The content is in the cache.
 	known map[string]*known
 	// uuids maps a row's ID to the UUIDs it has; more than one after a crash or by hand.
@@ -110,12 +111,12 @@ func (s *state) identify(t *table, m model.Model) (row.ID, row.Owner, bool) {
 		if !isReserved(id.Name) {
 			return id, "", false
 		}
-		if o, ok := s.rows[id]; ok {
+		if o, ok := s.declared.rows[id]; ok {
 			return id, o, true
 		}
 		return id, row.Cluster, true
 	case row.ByPort:
-		if o, ok := s.rows[id]; ok {
+		if o, ok := s.declared.rows[id]; ok {
 			return id, o, true
 		}
 		port := row.ID{Table: "Logical_Router_Port", Name: t.text(m, "logical_port")}
@@ -211,10 +212,10 @@ func (s *state) loosenUnwanted(set *known, column, value string) bool {
 		}
 		e.value = member.id.String()
 	}
-	if len(s.untranslated) > 0 || s.wants(e) {
+	if len(s.untranslated) > 0 || s.declared.wants(e) {
 		return false
 	}
-	s.of(set.owner).loosen(e)
+	s.declared.of(set.owner).loosen(e)
 	return true
 }
 

@@ -186,7 +186,7 @@ func (w *world) transact(operations ...libovsdb.Operation) []libovsdb.OperationR
 	w.t.Helper()
 	results, err := w.admin.Transact(w.t.Context(), operations...)
 	for tries := 0; err != nil && operations[0].Op == libovsdb.OperationSelect && tries < 100; tries++ {
-		// The server was just stopped by the test.
+		time.Sleep(5 * time.Millisecond) // The server was just stopped by the test.
 		results, err = w.admin.Transact(w.t.Context(), operations...)
 	}
 	require.NoError(w.t, err)

@@ -58,9 +58,8 @@ func Dial(ctx context.Context, t Target, log logr.Logger, watch ...client.Monito
 
 // dial makes one attempt, with the first of the remotes.
 func dial(ctx context.Context, t Target, remotes []string, log logr.Logger, watch []client.MonitorOption) (*Client, error) {
-	s := newSessions(remotes)
-	// libovsdb's own lines are for its debugging: raise them above what "debug" shows.
-	quiet := log.WithName("libovsdb").V(1)
+	s := newSessions(remotes, log.WithValues("database", t.Name))
+	quiet := quieten(log.WithName("libovsdb"))
 	options := []client.Option{
 		client.WithLogger(&quiet),
 		client.WithReconnect(reconnectTimeout, s),

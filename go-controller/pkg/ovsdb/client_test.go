@@ -2,10 +2,12 @@ package ovsdb_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
 	"github.com/stretchr/testify/require"
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
@@ -55,7 +57,14 @@ func TestDialRefusesAnOlderSchema(t *testing.T) {
 
 func TestSessionEndsWithItsConnection(t *testing.T) {
 	s := ovsdbtest.Start(t, schema.Northbound)
-	c, err := ovsdb.Dial(t.Context(), northbound(t, s.Remote), logr.Discard())
+	var mu sync.Mutex
+	var lines []string
+	log := funcr.New(func(_, line string) {
+		mu.Lock()
+		defer mu.Unlock()
+		lines = append(lines, line)
+	}, funcr.Options{})
+	c, err := ovsdb.Dial(t.Context(), northbound(t, s.Remote), log)
 	require.NoError(t, err)
 	defer c.Close()
 	add := func() {
@@ -87,6 +96,12 @@ func TestSessionEndsWithItsConnection(t *testing.T) {
 	_, err = c.Session(soon(t, 5*time.Second))
 	require.NoError(t, err)
 	require.Equal(t, 0, count(), "the new database is empty")
+
+	mu.Lock()
+	defer mu.Unlock()
+	require.Len(t, lines, 4, "each loss and each return is told in a line, however many attempts it took")
+	require.Contains(t, lines[0], `"msg"="connection lost, connecting again" "database"="OVN_Northbound"`)
+	require.Contains(t, lines[1], `"msg"="connected again"`)
 }
 
 // A server that is there but silent: the connection is given up, with the transaction that waits on it, and made again.

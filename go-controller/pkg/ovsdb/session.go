@@ -2,9 +2,11 @@ package ovsdb
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/ovn-kubernetes/libovsdb/client"
 )
 
@@ -19,6 +21,7 @@ const (
 // says that a connection is lost: it calls Reset before the first attempt to reconnect.
 type sessions struct {
 	client client.Client
+	log    logr.Logger
 	// remotes holds the one in use first.
 	remotes []string
 
@@ -32,8 +35,8 @@ type sessions struct {
 	closed bool
 }
 
-func newSessions(remotes []string) *sessions {
-	s := &sessions{remotes: remotes, delay: minBackoff}
+func newSessions(remotes []string, log logr.Logger) *sessions {
+	s := &sessions{remotes: remotes, log: log, delay: minBackoff}
 	s.current, s.end = context.WithCancel(context.Background())
 	return s
 }
@@ -46,14 +49,21 @@ func (s *sessions) Reset() {
 	s.current = nil
 	s.losses++
 	s.delay = minBackoff
+	if !s.closed {
+		s.log.Info("connection lost, connecting again", "remotes", strings.Join(s.remotes, ","))
+	}
 }
 
 // NextBackOff implements backoff.BackOff: an attempt has failed. The next one is with the next remote: libovsdb would
 // try all of them in one attempt, in which the first that is switched off uses up the time of the others.
 func (s *sessions) NextBackOff() time.Duration {
-	if len(s.remotes) > 1 {
-		s.remotes = rotate(s.remotes)
-		s.client.UpdateEndpoints(s.remotes[:1])
+	s.mu.Lock()
+	several := len(s.remotes) > 1
+	s.remotes = rotate(s.remotes)
+	next := s.remotes[:1]
+	s.mu.Unlock()
+	if several {
+		s.client.UpdateEndpoints(next) // Takes libovsdb's lock.
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -127,6 +137,7 @@ func (s *sessions) connected() context.Context {
 	defer s.mu.Unlock()
 	if s.current == nil && s.losses == losses && !s.closed {
 		s.current, s.end = context.WithCancel(context.Background())
+		s.log.Info("connected again", "remote", s.remotes[0])
 	}
 	return s.current
 }

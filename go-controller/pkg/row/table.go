@@ -42,13 +42,13 @@ type Column struct{ Table, Column string }
 type Naming int
 
 const (
-	// ByColumn: the column "name" is the ID's name, the owner stands in external_ids.
+	// ByColumn means that the column "name" is the ID's name, and the owner stands in external_ids.
 	ByColumn Naming = iota
-	// ByExternalID: name and owner both stand in external_ids.
+	// ByExternalID means that name and owner both stand in external_ids.
 	ByExternalID
-	// ByReservedName: no external_ids; a name that begins with ReservedPrefix is ours.
+	// ByReservedName means that there are no external_ids; a name that begins with ReservedPrefix is ours.
 	ByReservedName
-	// ByPort: no external_ids; the ID's name is "<logical_port>/<ip>" and the row has the same owner as the
+	// ByPort means that there are no external_ids; the ID's name is "<logical_port>/<ip>" and the row has the same owner as the
 	// Logical_Router_Port of that name.
 	ByPort
 )

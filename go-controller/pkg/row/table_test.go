@@ -17,7 +17,7 @@ type schemaTable struct {
 }
 
 // strongRef returns the table to which the column's references keep rows alive, or "".
-func strongRef(t *testing.T, column json.RawMessage) string {
+func strongRef(column json.RawMessage) string {
 	var c struct {
 		Key json.RawMessage
 	}
@@ -46,7 +46,7 @@ func TestTablesAreThoseOfTheSchema(t *testing.T) {
 		require.ElementsMatch(t, columns, described, "%s: every column is whole, members or others", table.Name)
 		require.Equal(t, in.IsRoot, table.Root(), table.Name)
 		for _, p := range table.Parents {
-			require.Equal(t, table.Name, strongRef(t, s.Tables[p.Table].Columns[p.Column].Type), "%s: parent %v", table.Name, p)
+			require.Equal(t, table.Name, strongRef(s.Tables[p.Table].Columns[p.Column].Type), "%s: parent %v", table.Name, p)
 		}
 
 		_, hasName := in.Columns["name"]
