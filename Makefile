@@ -48,7 +48,7 @@ quote = '$(subst ','\'',$(1))'
 
 TOOL = go tool -modfile=test/tools/go.mod
 
-.PHONY: binaries prepare test test-unit test-root test-e2e lint generate check-generated
+.PHONY: binaries prepare test test-unit test-apiserver test-root test-e2e lint generate check-generated
 binaries: ## Build the four programs into out/
 	@CGO_ENABLED=0 go build -o out/ ./go-controller/cmd/...
 
@@ -60,6 +60,9 @@ test: ## Every test, as CI runs them: installs what it needs, ends what it start
 
 test-unit: ## Tests without a cluster and without root; OVSDB servers and northd are real ones
 	@go test -timeout 5m ./...
+
+test-apiserver: ## Tests of the controller with a real API server on loopback, without nodes and without root [RUN='regexp' for some]
+	@go test -tags apiserver -count=1 -timeout 10m ./test/apiserver/... ./go-controller/pkg/controller/... -run '$(or $(RUN),API)'
 
 test-root: ## Tests that make network namespaces, but no cluster [root]
 	@go test -tags root -timeout 10m ./go-controller/pkg/agent/... ./test/sandbox/...

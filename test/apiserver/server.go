@@ -120,7 +120,7 @@ func freeAddress() (netip.AddrPort, error) {
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	return netip.ParseAddrPort(l.Addr().String())
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/woven-network/woven/test/apiserver"
 )
 
-func TestObjectsOutliveTheServer(t *testing.T) {
+func TestAPIObjectsOutliveTheServer(t *testing.T) {
 	s := apiserver.Start(t)
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Spec: corev1.NodeSpec{PodCIDRs: []string{"10.244.1.0/24"}}}
 	_, err := s.Client.CoreV1().Nodes().Create(t.Context(), node, metav1.CreateOptions{})
