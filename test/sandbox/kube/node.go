@@ -37,6 +37,8 @@ func KubeletArgs(m plan.Machine, p Paths) []string {
 //   - cgroupRoot keeps the pods of a node in the machine's own cgroup; enforceNodeAllocatable is off since all nodes share
 //     one computer's memory and processors;
 //   - makeIPTablesUtilChains is off: not one rule of the host's packet filter;
+//   - crashLoopBackOff is as short as it can be: tests kill containers, and a pause of ten seconds or minutes that grows with
+//     each would be most of what they measure;
 //   - eviction and image collection wait until the disk that all nodes share is really full.
 func KubeletConfig(pl plan.Plan, m plan.Machine, p Paths) []byte {
 	taints := "[]"
@@ -74,6 +76,7 @@ enforceNodeAllocatable: []
 failCgroupV1: false
 failSwapOn: false
 makeIPTablesUtilChains: false
+crashLoopBackOff: {maxContainerRestartPeriod: 1s}
 clusterDNS: [%s]
 registerWithTaints: %s
 clusterDomain: cluster.local
