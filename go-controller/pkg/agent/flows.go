@@ -46,11 +46,19 @@ var families = []family{
 	{ip: ovs.ProtocolIPv6, tcp: ovs.ProtocolTCPv6, udp: ovs.ProtocolUDPv6, sctp: "sctp6"},
 }
 
-func (f family) to(a netip.Addr) ovs.Match {
+// to and from match an address, or a network in CIDR form.
+func (f family) to(address string) ovs.Match {
 	if f.is4 {
-		return ovs.NetworkDestination(a.String())
+		return ovs.NetworkDestination(address)
 	}
-	return ovs.IPv6Destination(a.String())
+	return ovs.IPv6Destination(address)
+}
+
+func (f family) from(address string) ovs.Match {
+	if f.is4 {
+		return ovs.NetworkSource(address)
+	}
+	return ovs.IPv6Source(address)
 }
 
 func (f family) pick(addresses []netip.Addr) (netip.Addr, bool) {
@@ -70,6 +78,7 @@ func (b bridge) flows() ([]*ovs.Flow, error) {
 		flows = append(flows, b.tunnel(f)...)
 		flows = append(flows, b.world(f)...)
 		flows = append(flows, b.alias(f)...)
+		flows = append(flows, b.private(f)...)
 		nodePorts, err := b.nodePorts(f)
 		if err != nil {
 			return nil, err
@@ -98,6 +107,15 @@ func (b bridge) tunnel(f family) []*ovs.Flow {
 	}
 }
 
+// ICMPv6 types of neighbour discovery (RFC 4861).
+const (
+	routerSolicitation     = 133
+	routerAdvertisement    = 134
+	neighbourSolicitation  = 135
+	neighbourAdvertisement = 136
+	redirect               = 137
+)
+
 // neighbours: ARP and neighbour discovery (RFC 4861). Both the host and the gateway router have the node's
 // address and br-ex's MAC, so both hear questions and answers, and both may answer: they say the same. Router
 // advertisements, solicitations and redirects are for the host alone. Above conntrack's priority, which ND, being
@@ -106,11 +124,6 @@ func (b bridge) neighbours() []*ovs.Flow {
 	if b.NIC == 0 {
 		return nil
 	}
-	const (
-		routerSolicitation, routerAdvertisement       = 133, 134
-		neighbourSolicitation, neighbourAdvertisement = 135, 136
-		redirect                                      = 137
-	)
 	var flows []*ovs.Flow
 	between := func(protocol ovs.Protocol, shared bool, matches ...ovs.Match) {
 		toHost := []ovs.Action{ovs.Local()}
@@ -174,14 +187,43 @@ func (b bridge) alias(f family) []*ovs.Flow {
 		}
 		a := aliasesOf(network)
 		flows = append(flows,
-			&ovs.Flow{Priority: 200, InPort: b.OVN, Protocol: f.ip, Matches: []ovs.Match{f.to(a.Host)}, Actions: []ovs.Action{
+			&ovs.Flow{Priority: 200, InPort: b.OVN, Protocol: f.ip, Matches: []ovs.Match{f.to(a.Host.String())}, Actions: []ovs.Action{
 				ovs.ConnectionTracking(fmt.Sprintf("commit,table=%d,zone=%d,nat(dst=%s)", tableToHost, zoneAlias, node))}},
-			&ovs.Flow{Priority: 200, InPort: ovs.PortLOCAL, Protocol: f.ip, Matches: []ovs.Match{f.to(a.Router)}, Actions: []ovs.Action{
+			&ovs.Flow{Priority: 200, InPort: ovs.PortLOCAL, Protocol: f.ip, Matches: []ovs.Match{f.to(a.Router.String())}, Actions: []ovs.Action{
 				ovs.ConnectionTracking(fmt.Sprintf("table=%d,zone=%d,nat", tableToRouter, zoneAlias))}},
 			// The router sent the packet to the alias's dummy MAC; the host takes only what is for its own.
 			&ovs.Flow{Table: tableToHost, Priority: 100, Protocol: f.ip, Actions: []ovs.Action{ovs.ModDataLinkDestination(b.MAC), ovs.Local()}},
 			&ovs.Flow{Table: tableToRouter, Priority: 100, Protocol: f.ip, Actions: []ovs.Action{ovs.Output(b.OVN)}},
 		)
+	}
+	return flows
+}
+
+// private keeps the alias networks between the router and its host: all nodes have the same ones, so on the wire
+// an address of them would be everybody's. The router announces its alias (gratuitous ARP) as it does any address.
+func (b bridge) private(f family) []*ovs.Flow {
+	var flows []*ovs.Flow
+	drop := func(port int, protocol ovs.Protocol, matches ...ovs.Match) {
+		flows = append(flows, &ovs.Flow{Priority: 260, InPort: port, Protocol: protocol, Matches: matches, Actions: []ovs.Action{ovs.Drop()}})
+	}
+	for _, n := range b.Alias {
+		network := n.Masked().String()
+		switch {
+		case n.Addr().Is4() != f.is4:
+			continue
+		case f.is4:
+			drop(0, ovs.ProtocolARP, ovs.ARPTargetProtocolAddress(network))
+			drop(0, ovs.ProtocolARP, ovs.ARPSourceProtocolAddress(network))
+		default:
+			for _, t := range []uint8{neighbourSolicitation, neighbourAdvertisement} {
+				drop(0, ovs.ProtocolICMPv6, ovs.ICMP6Type(t), ovs.NeighborDiscoveryTarget(network))
+				drop(0, ovs.ProtocolICMPv6, ovs.ICMP6Type(t), ovs.IPv6Source(network))
+			}
+		}
+		if b.NIC != 0 {
+			drop(b.NIC, f.ip, f.to(network))
+			drop(b.NIC, f.ip, f.from(network))
+		}
 	}
 	return flows
 }
@@ -202,7 +244,7 @@ func (b bridge) nodePorts(f family) ([]*ovs.Flow, error) {
 		for _, block := range blocks {
 			flows = append(flows, &ovs.Flow{
 				Table: tableFromNIC, Priority: 50, Protocol: protocol,
-				Matches: []ovs.Match{tracked(ovs.CTStateNew), f.to(node), block},
+				Matches: []ovs.Match{tracked(ovs.CTStateNew), f.to(node.String()), block},
 				Actions: []ovs.Action{ovs.Output(b.OVN)},
 			})
 		}
