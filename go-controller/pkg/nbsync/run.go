@@ -18,6 +18,8 @@ type run struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	queue  *queue
+	// paced is when the next batch may begin, unless it is full.
+	paced time.Time
 	// waiters maps a row to the owners that can do nothing until it appears, or disappears where a stranger has
 	// its name.
 	waiters map[row.ID]map[row.Owner]struct{}
@@ -50,6 +52,7 @@ func (r *run) serve() {
 	for r.ctx.Err() == nil {
 		r.collect()
 		if r.queue.len() > 0 {
+			r.pace()
 			r.work()
 			continue
 		}
@@ -57,16 +60,22 @@ func (r *run) serve() {
 		select {
 		case <-r.ctx.Done():
 		case <-r.inbox.signal:
-			r.collect()
-			if r.queue.len() > 0 && r.queue.len() < r.options.BatchRows {
-				r.pause(r.options.BatchInterval)
-			}
 		case <-audit.C:
 			r.audit()
 		case drift := <-r.audits:
 			drift <- r.audit()
 		}
 	}
+}
+
+// pace returns when the next batch may begin. A change that comes alone is written at once; in a burst, the time since
+// the batch before is what the others have to come.
+func (r *run) pace() {
+	if wait := time.Until(r.paced); wait > 0 && r.queue.len() < r.options.BatchRows {
+		r.pause(wait)
+		r.collect()
+	}
+	r.paced = time.Now().Add(r.options.BatchInterval)
 }
 
 // pause lets more marks come in.
