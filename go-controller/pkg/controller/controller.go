@@ -25,6 +25,7 @@ import (
 	"github.com/woven-network/woven/go-controller/pkg/kube"
 	"github.com/woven-network/woven/go-controller/pkg/nbsync"
 	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
+	"github.com/woven-network/woven/go-controller/pkg/pod"
 	"github.com/woven-network/woven/go-controller/pkg/row"
 	"github.com/woven-network/woven/go-controller/pkg/topology"
 )
@@ -41,13 +42,13 @@ type Options struct {
 	MetricsAddress string
 	// Log receives everything.
 	Log logr.Logger
+
+	// problemGrace is how long a problem lasts before it becomes an Event; 0 means 15 s.
+	problemGrace time.Duration
 }
 
 // writerLock is the lock in the Northbound database that the writer holds (ovsdb.Fenced).
 const writerLock = "woven_controller"
-
-// problemGrace is how long a problem lasts before it becomes an Event.
-const problemGrace = 15 * time.Second
 
 // controller is the state of a process; a leadership's is in desired.
 type controller struct {
@@ -57,6 +58,8 @@ type controller struct {
 	problems *problems
 	metrics  *prometheus.Registry
 	watchdog *leaderelection.HealthzAdaptor
+	// southbound and northbound are set when the databases have been reached for the first time.
+	southbound, northbound atomic.Bool
 	// engine is that of the present leadership; nil while another process leads.
 	engine atomic.Pointer[nbsync.Engine]
 	// synced is set when the engine has brought the database in accord for the first time.
@@ -66,13 +69,16 @@ type controller struct {
 // Run works until ctx ends. Any number of processes may run; one of them leads and writes, the others hold their view
 // of the cluster ready. The error says why it cannot go on.
 func Run(ctx context.Context, o Options) error {
+	if o.problemGrace == 0 {
+		o.problemGrace = 15 * time.Second
+	}
 	c := &controller{Options: o, metrics: prometheus.NewRegistry(), watchdog: leaderelection.NewLeaderHealthzAdaptor(20 * time.Second)}
 	c.gateways = newGateways(o.Log.WithName("chassis"), func(node string) { c.mark(topology.Owner(node)) })
 	broadcaster := record.NewBroadcaster(record.WithContext(ctx))
 	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: o.Client.CoreV1().Events("")})
 	defer broadcaster.Shutdown()
 	recorder := broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "woven-controller"})
-	c.problems = newProblems(recorder, c.uid, problemGrace)
+	c.problems = newProblems(recorder, c.uid, o.problemGrace)
 	c.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	c.registerMetrics()
 	if err := serve(ctx, o.MetricsAddress, c.metrics, c.healthy, c.ready); err != nil {
@@ -87,6 +93,7 @@ func Run(ctx context.Context, o Options) error {
 	if err := c.gateways.watch(ctx, o.Config.OVN); err != nil {
 		return err
 	}
+	c.southbound.Store(true)
 	target, err := ovsdb.Northbound(o.Config.OVN)
 	if err != nil {
 		return err
@@ -95,6 +102,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	c.northbound.Store(true)
 	defer northbound.Close()
 	return lead(ctx, o.Client, o.LeaseNamespace, c.watchdog, func(ctx context.Context, confirm func(context.Context) error) error {
 		return c.work(ctx, view, northbound.Fence(writerLock, confirm))
@@ -134,9 +142,14 @@ func (c *controller) work(ctx context.Context, view *kube.View, northbound nbsyn
 
 // changed is called for every change of an object.
 func (c *controller) changed(change kube.Change) {
-	// Before the view is complete nobody leads.
-	if view := c.view.Load(); view != nil {
-		c.mark(affected(view, c.Config, change)...)
+	view := c.view.Load()
+	if view == nil {
+		return // Before the view is complete nobody leads.
+	}
+	c.mark(affected(view, c.Config, change)...)
+	// Whether a pod's problem is solved may show in its status, of which no row is made.
+	if _, after, _ := kube.As[*corev1.Pod](change); after != nil && c.problems.has(podReference(after.Namespace, after.Name)) {
+		c.mark(pod.Owner(after.Namespace, after.Name))
 	}
 }
 
@@ -155,8 +168,8 @@ func (c *controller) uid(about reference) types.UID {
 		// kubelet and others give a Node's Events the node's name as UID, and kubectl looks for that.
 		return types.UID(about.name)
 	case about.kind == "Pod":
-		if pod := view.Pod(about.namespace, about.name); pod != nil {
-			return pod.UID
+		if p := view.Pod(about.namespace, about.name); p != nil {
+			return p.UID
 		}
 	}
 	return ""
@@ -166,8 +179,13 @@ func (c *controller) healthy() error { return c.watchdog.Check(nil) }
 
 // ready: a standby is as ready as can be; a leader is when everything it found at its start is written.
 func (c *controller) ready() error {
-	if c.view.Load() == nil {
+	switch {
+	case c.view.Load() == nil:
 		return errNotYet
+	case !c.southbound.Load():
+		return errNoSouthbound
+	case !c.northbound.Load():
+		return errNoNorthbound
 	}
 	if c.engine.Load() != nil && !c.synced.Load() {
 		return errNotWritten

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/ipam"
 	"github.com/woven-network/woven/go-controller/pkg/kube"
@@ -111,7 +113,7 @@ func (d *desired) node(name string) ([]row.Row, error) {
 
 func (d *desired) pod(namespace, name string) []row.Row {
 	owner, object := pod.Owner(namespace, name), d.view.Pod(namespace, name)
-	reference := reference{kind: "Pod", namespace: namespace, name: name}
+	reference := podReference(namespace, name)
 	if !kube.OnNetwork(object) {
 		d.problems.solved(reference)
 		d.setHungry(owner, false)
@@ -131,17 +133,34 @@ func (d *desired) pod(namespace, name string) []row.Row {
 		return nil
 	}
 	before := d.pods.Held(mine)
-	addresses, err := d.pods.Allocate(mine, subnets)
+	addresses, err := d.pods.Allocate(mine, lasting(before, subnets))
 	d.setHungry(owner, errors.As(err, &ipam.Exhausted{}))
 	if slices.ContainsFunc(before, func(a netip.Addr) bool { return err == nil && !slices.Contains(addresses, a) }) {
 		d.feedHungry() // It has moved to another network.
 	}
-	d.note(reference, err)
 	if err != nil {
+		d.note(reference, err)
 		// Not an error for the engine: there is nothing to try again until an address is released.
 		return nil
 	}
+	d.note(reference, d.disagreement(object, mine, addresses))
 	return pod.Translate(d.view, namespace, name, addresses)
+}
+
+// lasting returns the networks from which a pod that has addresses already gets any. It keeps those it has, and no
+// other comes to them when its node gets a second IP family: the pod is not told, and a first IPv4 address would change
+// the MAC under it.
+func lasting(has []netip.Addr, subnets []netip.Prefix) []netip.Prefix {
+	var kept []netip.Prefix
+	for _, s := range subnets {
+		if slices.ContainsFunc(has, s.Contains) {
+			kept = append(kept, s)
+		}
+	}
+	if len(kept) == 0 {
+		return subnets
+	}
+	return kept
 }
 
 // hold makes a holder that of the pod's addresses, and releases what another had before. An empty one holds nothing.
@@ -201,15 +220,39 @@ func (d *desired) note(about reference, err error) {
 	d.problems.found(about, reasonOf(err), err.Error())
 }
 
+// stranded is the error of a running pod that uses addresses which are not its own any more, or never were.
+type stranded struct{ reason, message string }
+
+func (s stranded) Error() string { return s.message }
+
+// disagreement returns an error if a pod runs with other addresses than its port has: nothing reaches it, and only
+// making it anew helps. So it is for pods from before Woven was installed, and when a node was given another network.
+func (d *desired) disagreement(p *corev1.Pod, mine string, has []netip.Addr) error {
+	for _, status := range p.Status.PodIPs {
+		reported, err := netip.ParseAddr(status.IP)
+		if err != nil || slices.Contains(has, reported) {
+			continue
+		}
+		if other := d.pods.Holder(reported); other != "" && other != mine {
+			_, other, _ = strings.Cut(other, "/")
+			return stranded{"AddressTaken", fmt.Sprintf("the pod runs with the address %s, which is that of pod %s; delete this pod so that it gets another",
+				reported, other[:strings.LastIndex(other, "/")])}
+		}
+		return stranded{"AddressChanged", fmt.Sprintf("the pod runs with the address %s, which is not of its node's network; delete this pod so that it gets another", reported)}
+	}
+	return nil
+}
+
 func reasonOf(err error) string {
 	var refused topology.Refused
+	var strays stranded
 	switch {
+	case errors.As(err, &strays):
+		return strays.reason
 	case errors.As(err, &refused):
 		return refused.Reason
 	case errors.As(err, &ipam.Exhausted{}):
 		return "SubnetExhausted"
-	case errors.As(err, &ipam.Taken{}):
-		return "AddressTaken"
 	}
 	return "NetworkFailed"
 }

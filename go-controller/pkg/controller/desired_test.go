@@ -108,3 +108,53 @@ func BenchmarkStart(b *testing.B) {
 		}
 	}
 }
+
+// TestSecondFamilyIsForNewPods gives a node the other IP family, as happens when a cluster becomes dual-stack: the Node
+// is deleted and registers again, for its podCIDRs cannot be changed.
+func TestSecondFamilyIsForNewPods(t *testing.T) {
+	for first, both := range map[string]string{"10.244.1.0/24": "0a:58:0a:f4:01:03 10.244.1.3", "fd00:10:244:1::/64": "0a:58:00:00:00:03 fd00:10:244:1::3"} {
+		w := newWorld(t)
+		node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Spec: corev1.NodeSpec{PodCIDRs: []string{first}}}
+		w.view.Set(node)
+		w.view.Set(labelled("old", "1"))
+		assert.Equal(t, both, w.addressesOf(t, "old"))
+		again := node.DeepCopy()
+		again.Spec.PodCIDRs = []string{"10.244.1.0/24", "fd00:10:244:1::/64"}
+		w.view.Set(again)
+		w.view.Set(labelled("new", "2"))
+		assert.Equal(t, both, w.addressesOf(t, "old"), "a running pod keeps its addresses and its MAC")
+		assert.Regexp(t, `0a:58:0a:f4:01:0[34] 10.244.1.[34] fd00:10:244:1::[34]$`, w.addressesOf(t, "new"))
+		w.view.Set(node)
+		assert.Equal(t, both, w.addressesOf(t, "old"))
+	}
+}
+
+func TestPodThatRunsWithOtherAddressesIsTold(t *testing.T) {
+	for name, c := range map[string]struct{ runs, reason, says string }{
+		"another network's": {"10.0.7.7", "AddressChanged", "the pod runs with the address 10.0.7.7, which is not of its node's network; delete this pod so that it gets another"},
+		"another pod's":     {"10.244.1.3", "AddressTaken", "the pod runs with the address 10.244.1.3, which is that of pod ns/first; delete this pod so that it gets another"},
+		"its own":           {"10.244.1.4", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.view.Set(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Spec: corev1.NodeSpec{PodCIDRs: []string{"10.244.1.0/24"}}})
+			w.view.Set(labelled("first", "1"))
+			w.addressesOf(t, "first")
+			p := labelled("second", "2")
+			p.Status.PodIPs = []corev1.PodIP{{IP: c.runs}}
+			w.view.Set(p)
+			assert.Equal(t, "0a:58:0a:f4:01:04 10.244.1.4", w.addressesOf(t, "second"), "it has a port all the same")
+			problem := w.problems.open[podReference("ns", "second")]
+			if c.reason == "" {
+				assert.Nil(t, problem)
+				return
+			}
+			require.NotNil(t, problem)
+			assert.Equal(t, c.reason, problem.reason)
+			assert.Equal(t, c.says, problem.message)
+			w.view.Unset(p)
+			w.addressesOf(t, "second")
+			assert.Zero(t, w.problems.count())
+		})
+	}
+}

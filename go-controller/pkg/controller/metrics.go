@@ -17,9 +17,7 @@ func (c *controller) registerMetrics() {
 		}
 		return 0
 	})
-	gauge("problems", "Nodes and pods that have a problem an administrator must act on; their Events say what.", func() float64 {
-		return float64(c.problems.count())
-	})
+	c.metrics.MustRegister(c.problems)
 	gauge("stale_chassis", "Chassis without a Node object. Remove those of machines that are gone: ovn-sbctl chassis-del <name>.", func() float64 {
 		return float64(len(c.staleChassis()))
 	})

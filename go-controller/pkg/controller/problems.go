@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/record"
@@ -15,8 +16,8 @@ type reference struct{ kind, namespace, name string }
 
 func nodeReference(name string) reference { return reference{kind: "Node", name: name} }
 
-func podReference(p *corev1.Pod) reference {
-	return reference{kind: "Pod", namespace: p.Namespace, name: p.Name}
+func podReference(namespace, name string) reference {
+	return reference{kind: "Pod", namespace: namespace, name: name}
 }
 
 // problems turns what an administrator must act on into Kubernetes Events: one when a problem begins, or becomes
@@ -69,9 +70,35 @@ func (p *problems) solved(about reference) {
 	}
 }
 
+// has tells whether an object has a problem.
+func (p *problems) has(about reference) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.open[about] != nil
+}
+
 // count returns how many objects have a problem.
 func (p *problems) count() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.open)
+}
+
+var problemsMetric = prometheus.NewDesc("woven_controller_problems",
+	"Objects that have a problem an administrator must act on, by their kind and the problem; their Events say more.", []string{"kind", "reason"}, nil)
+
+// Describe implements prometheus.Collector.
+func (p *problems) Describe(all chan<- *prometheus.Desc) { all <- problemsMetric }
+
+// Collect implements prometheus.Collector. A problem that nobody has is not there.
+func (p *problems) Collect(all chan<- prometheus.Metric) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	count := map[[2]string]int{} // of kind and reason
+	for about, is := range p.open {
+		count[[2]string{about.kind, is.reason}]++
+	}
+	for labels, n := range count {
+		all <- prometheus.MustNewConstMetric(problemsMetric, prometheus.GaugeValue, float64(n), labels[0], labels[1])
+	}
 }

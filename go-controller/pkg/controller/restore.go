@@ -94,8 +94,7 @@ func (d *desired) restoreFromPods(log logr.Logger) {
 			owner := pod.Owner(p.Namespace, p.Name)
 			d.hold(owner, holder(owner, pod.UID(p)))
 			if err := d.pods.Claim(holder(owner, pod.UID(p)), address); err != nil {
-				log.Error(err, "two running pods report one address", "namespace", p.Namespace, "pod", p.Name)
-				d.problems.found(podReference(p), "AddressTaken", err.Error()+"; delete this pod so that it gets another")
+				log.Error(err, "two running pods report one address; delete this one so that it gets another", "namespace", p.Namespace, "pod", p.Name)
 			}
 		}
 	}

@@ -100,6 +100,13 @@ func (a *Allocator) Held(holder string) []netip.Addr {
 	return slices.Clone(a.held[holder])
 }
 
+// Holder returns who has an address; empty if nobody has.
+func (a *Allocator) Holder(address netip.Addr) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.holders[address]
+}
+
 // Holders returns how many have at least one address.
 func (a *Allocator) Holders() int {
 	a.mu.Lock()
