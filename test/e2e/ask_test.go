@@ -41,7 +41,7 @@ func ask(ctx context.Context, from place, protocol string, to netip.AddrPort) (a
 	if err != nil {
 		return answer{}, err
 	}
-	defer c.Close()
+	defer shut(c)
 	deadline, _ := ctx.Deadline()
 	if err := c.SetDeadline(deadline); err != nil {
 		return answer{}, err
@@ -120,11 +120,11 @@ func serve(t *testing.T, at place, port uint16, addrs ...netip.Addr) {
 		address := netip.AddrPortFrom(a, port).String()
 		l, err := at.listen(address)
 		require.NoErrorf(t, err, "on %s", at.name)
-		t.Cleanup(func() { l.Close() })
+		t.Cleanup(func() { shut(l) })
 		go http.Serve(l, mux) //nolint:errcheck // ends with the listener
 		c, err := at.listenPacket(address)
 		require.NoErrorf(t, err, "on %s", at.name)
-		t.Cleanup(func() { c.Close() })
+		t.Cleanup(func() { shut(c) })
 		go serveUDP(c, at.name)
 	}
 }

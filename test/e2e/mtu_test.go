@@ -145,7 +145,7 @@ func transferAlong(t *testing.T, way path, v4 bool) {
 	address := netip.AddrPortFrom(to, transferPort).String()
 	l, err := way.to.listen(address)
 	require.NoErrorf(t, err, "%s", way.to.name)
-	defer l.Close()
+	defer shut(l)
 	what := fmt.Sprintf("%-24s -> %-24s %s", way.from.name, way.to.name, familyName(v4))
 	type received struct {
 		bytes int64
@@ -158,7 +158,7 @@ func transferAlong(t *testing.T, way path, v4 bool) {
 			done <- received{err: err}
 			return
 		}
-		defer c.Close()
+		defer shut(c)
 		n, err := io.Copy(io.Discard, c)
 		done <- received{n, err}
 	}()
@@ -167,11 +167,11 @@ func transferAlong(t *testing.T, way path, v4 bool) {
 	if !assert.NoError(t, err, what) {
 		return
 	}
-	defer c.Close()
+	defer shut(c)
 	require.NoError(t, c.SetDeadline(time.Now().Add(time.Minute)))
 	_, err = io.Copy(c, io.LimitReader(zeros{}, transferBytes))
 	assert.NoErrorf(t, err, "%s: send", what)
-	c.Close()
+	assert.NoErrorf(t, c.Close(), "%s: close", what)
 	select {
 	case r := <-done:
 		assert.NoErrorf(t, r.err, "%s: receive", what)

@@ -218,8 +218,17 @@ func (m *nbMonitor) apply(line []byte) error {
 	return nil
 }
 
-// await waits until the condition holds for the database. It is called with the monitor's mutex held.
+// await waits until the condition holds for the database, or fails the test. The condition is called with the monitor's
+// mutex held.
 func (m *nbMonitor) await(t *testing.T, what string, timeout time.Duration, holds func(map[nbKey]nbRow) bool) {
+	t.Helper()
+	if !m.until(t, timeout, holds) {
+		require.Failf(t, "timeout", "%s did not come within %s; the last changes:\n%s", what, timeout, m.tail(15))
+	}
+}
+
+// until is await for who wants to say himself what is wrong: it returns whether the condition came to hold.
+func (m *nbMonitor) until(t *testing.T, timeout time.Duration, holds func(map[nbKey]nbRow) bool) bool {
 	t.Helper()
 	overdue := time.After(timeout)
 	for {
@@ -227,13 +236,13 @@ func (m *nbMonitor) await(t *testing.T, what string, timeout time.Duration, hold
 		ok, failed, changed := holds(m.rows), m.failed, m.changed
 		m.mu.Unlock()
 		if ok {
-			return
+			return true
 		}
-		require.NoErrorf(t, failed, "the monitor of the northbound database while it waited for %s", what)
+		require.NoError(t, failed, "the monitor of the northbound database")
 		select {
 		case <-changed:
 		case <-overdue:
-			require.Failf(t, "timeout", "%s did not come within %s; the last changes:\n%s", what, timeout, m.tail(15))
+			return false
 		}
 	}
 }

@@ -44,7 +44,7 @@ func newPinger(t *testing.T, from place, to netip.Addr, size int) *pinger {
 		return err
 	})
 	require.NoErrorf(t, err, "%s: raw socket", from.name)
-	t.Cleanup(func() { p.c.Close() })
+	t.Cleanup(func() { shut(p.c) })
 	var raw interface {
 		SyscallConn() (syscall.RawConn, error)
 	}

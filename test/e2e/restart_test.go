@@ -25,10 +25,10 @@ import (
 // pingInterval is how often a connection is tried while something is being restarted.
 const pingInterval = 10 * time.Millisecond
 
-// testAgentRestart restarts, one after the other, everything that packets must not need: the agent, by its death and by
+// testRestarts restarts, one after the other, everything that packets must not need: the agent, by its death and by
 // a new pod, ovn-controller, northd, the databases and the controller. Pings every 10 ms and an open TCP connection
 // lose nothing, and a new pod works afterwards.
-func testAgentRestart(t *testing.T) {
+func testRestarts(t *testing.T) {
 	ns := newNamespace(t)
 	n, other := workers()[0], workers()[1]
 	pods := run(t, ns, netexec("here", n.name), netexec("there", other.name))
@@ -193,11 +193,11 @@ func startTCP(t *testing.T, from, at place, address netip.Addr) *heartbeat {
 	to := netip.AddrPortFrom(address, heartbeatPort).String()
 	l, err := at.listen(to)
 	require.NoErrorf(t, err, "%s", at.name)
-	t.Cleanup(func() { l.Close() })
+	t.Cleanup(func() { shut(l) })
 	go func() {
 		c, err := l.Accept()
 		if err == nil {
-			defer c.Close()
+			defer shut(c)
 			io.Copy(c, c) //nolint:errcheck // the other side tells
 		}
 	}()
@@ -207,7 +207,7 @@ func startTCP(t *testing.T, from, at place, address netip.Addr) *heartbeat {
 	t.Cleanup(cancel)
 	h := &heartbeat{what: from.name + " -> " + to, stop: cancel, result: make(chan error, 1)}
 	go func() {
-		defer c.Close()
+		defer shut(c)
 		h.result <- h.beat(ctx, c)
 	}()
 	return h
@@ -255,37 +255,4 @@ func (h *heartbeat) finish(t *testing.T) {
 	}
 	assert.NotZero(t, h.beats)
 	t.Logf("TCP %s: %d beats, the slowest took %s", h.what, h.beats, h.slowest.Round(100*time.Microsecond))
-}
-
-// testVswitchdRestart kills ovs-vswitchd. In userspace the packets stop with it and br-ex, with the node's addresses,
-// vanishes; the agent puts back what was there as soon as Open vSwitch is back.
-func testVswitchdRestart(t *testing.T) {
-	ns := newNamespace(t)
-	n, other := workers()[1], workers()[0]
-	pods := run(t, ns, netexec("here", n.name), netexec("there", other.name))
-	streams := startStreams(t, n, pods[0], pods[1])
-	addressesBefore, routesBefore := addressesOf(t, n), routesOf(t, n)
-	start := time.Now()
-	killContainer(t, wovenPod(t, "woven-ovs", n.name), "vswitchd")
-	ready := time.Now()
-	t.Logf("ovs-vswitchd was ready again after %s", ready.Sub(start).Round(time.Millisecond))
-	for _, name := range []string{"external -> node ", "pod -> pod ", "own node -> pod "} {
-		for _, v4 := range families() {
-			s := streams[name+familyName(v4)]
-			at := awaitReply(t, name+familyName(v4), s, ready, time.Minute)
-			t.Logf("%-24s answered again %s after the kill", name+familyName(v4), at.Sub(start).Round(time.Millisecond))
-		}
-	}
-	for name, r := range finishAll(streams) {
-		t.Logf("%-24s %s", name, r)
-	}
-	assert.Equal(t, addressesBefore, addressesOf(t, n), "addresses of %s", n.name)
-	assert.Equal(t, routesBefore, routesOf(t, n), "routes of %s", n.name)
-	for _, to := range addresses(t, pods[0]) {
-		askUntil(t, podPlace(t, pods[1]), "tcp", netip.AddrPortFrom(to, httpPort), 20*time.Second, func(answer) bool { return true })
-	}
-	fresh := run(t, ns, netexec("fresh", n.name))[0]
-	for _, to := range addresses(t, fresh) {
-		askUntil(t, podPlace(t, pods[1]), "tcp", netip.AddrPortFrom(to, httpPort), 20*time.Second, func(answer) bool { return true })
-	}
 }

@@ -131,24 +131,19 @@ func heal(t *testing.T, m *nbMonitor, what string, act func() []string) healing 
 	before := m.snapshot()
 	n := m.count()
 	args := act()
-	start := time.Now()
 	nbctl(t, args...)
 	m.await(t, "the act: "+what, 10*time.Second, func(map[nbKey]nbRow) bool { return len(m.changes) > n })
 	// The deadline is generous here and exact below: what counts is the database's clock, not this process's.
-	failed := false
-	m.await(t, "the end of the act: "+what, 30*time.Second, func(rows map[nbKey]nbRow) bool {
-		return len(m.changes) > n+1 && (snapshotOf(rows).equal(before) || time.Since(start) > 10*time.Second)
-	})
-	if after := m.snapshot(); !after.equal(before) {
-		failed = true
-		t.Errorf("%s (ovn-nbctl %s): after 10 s the database lacks\n%s\nand has instead\n%s", what, strings.Join(args, " "),
+	healed := m.until(t, 5*healTimeout, func(rows map[nbKey]nbRow) bool { return snapshotOf(rows).equal(before) })
+	if !healed {
+		after := m.snapshot()
+		t.Errorf("%s (ovn-nbctl %s): after %s the database lacks\n%s\nand has instead\n%s", what, strings.Join(args, " "), 5*healTimeout,
 			strings.Join(before.minus(after), "\n"), strings.Join(after.minus(before), "\n"))
+		return healing{what, 5 * healTimeout}
 	}
 	changes := m.since(n)
 	took := changes[len(changes)-1].at.Sub(changes[0].at)
-	if !failed {
-		assert.LessOrEqualf(t, took, healTimeout, "%s (ovn-nbctl %s) was undone late", what, strings.Join(args, " "))
-	}
+	assert.LessOrEqualf(t, took, healTimeout, "%s (ovn-nbctl %s) was undone late", what, strings.Join(args, " "))
 	return healing{what, took}
 }
 

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -14,8 +15,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/topology"
@@ -70,6 +73,9 @@ func testServices(t *testing.T) {
 	t.Run("hairpin", func(t *testing.T) {
 		itself := []endpoint{podEndpoint(t, byName["alone"])}
 		checkService(t, itself, onItself, itself)
+	})
+	t.Run("no-backend", func(t *testing.T) {
+		checkRefused(t, clients, newService(t, ns, "nobody", map[string]string{"app": "nobody"}, httpPort, udpPort))
 	})
 	t.Run("removed-backend", func(t *testing.T) { checkRemovedBackend(t, byName["b"], clients, onPods) })
 }
@@ -187,6 +193,23 @@ func mustConfig() *config.Parsed {
 		panic(err)
 	}
 	return c
+}
+
+// checkRefused asserts that a Service without endpoints refuses a connection at once, as a closed port does, from pods
+// and from nodes. As long as a node does not know the Service, the question runs into its deadline.
+func checkRefused(t *testing.T, clients []endpoint, s *corev1.Service) {
+	t.Helper()
+	for _, from := range clients {
+		for _, vip := range clusterIPs(t, s) {
+			to := netip.AddrPortFrom(vip, 80)
+			var last error
+			err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, serviceTimeout, true, func(ctx context.Context) (bool, error) {
+				_, last = ask(ctx, from.place, "tcp", to)
+				return errors.Is(last, unix.ECONNREFUSED), nil
+			})
+			assert.NoErrorf(t, err, "%s -> %s, which has no endpoints, is not refused but: %v", from.name, to, last)
+		}
+	}
 }
 
 // checkRemovedBackend takes one of two backends away and asks on: all answers come from the other.

@@ -1,0 +1,191 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/tools/cache"
+)
+
+// births makes pods all the while, on every worker in turn, and notes when each came to run. A pod that runs is
+// deleted again.
+type births struct {
+	namespace string
+	stop      context.CancelFunc
+	done      sync.WaitGroup
+
+	mu sync.Mutex
+	// pods maps a pod's name to its life.
+	pods map[string]*birth
+	// refused is how often the API server did not take a pod, and the last reason.
+	refused int
+	reason  error
+	// changed is closed and replaced when a pod came to run.
+	changed chan struct{}
+}
+
+// birth is the life of a pod as the API server tells it.
+type birth struct {
+	name, node string
+	created    time.Time
+	// running is when its phase became Running; zero until then.
+	running time.Time
+}
+
+// birthInterval is the time between two pods.
+const birthInterval = time.Second
+
+// startBirths makes a pod each interval until the test ends or end is called.
+func startBirths(t *testing.T, namespace string) *births {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	b := &births{namespace: namespace, stop: cancel, pods: map[string]*birth{}, changed: make(chan struct{})}
+	// An informer, and not a watch: it survives an API server that is away.
+	factory := informers.NewSharedInformerFactoryWithOptions(cluster.client, 0, informers.WithNamespace(namespace))
+	informer := factory.Core().V1().Pods().Informer()
+	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(o any) { b.saw(o.(*corev1.Pod)) },
+		UpdateFunc: func(_, o any) { b.saw(o.(*corev1.Pod)) },
+	})
+	require.NoError(t, err)
+	factory.Start(ctx.Done())
+	factory.WaitForCacheSync(ctx.Done())
+	b.done.Go(func() { b.make(ctx) })
+	t.Cleanup(func() {
+		b.end()
+		factory.Shutdown()
+	})
+	return b
+}
+
+func (b *births) make(ctx context.Context) {
+	tick := time.NewTicker(birthInterval)
+	defer tick.Stop()
+	for i := 0; ; i++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		ws := workers()
+		life := &birth{name: fmt.Sprintf("born-%d", i), node: ws[i%len(ws)].name, created: time.Now()}
+		b.mu.Lock()
+		b.pods[life.name] = life
+		b.mu.Unlock()
+		attempt, cancel := context.WithTimeout(ctx, 5*time.Second)
+		_, err := cluster.client.CoreV1().Pods(b.namespace).Create(attempt, netexec(life.name, life.node, idle), metav1.CreateOptions{})
+		cancel()
+		if err != nil {
+			b.mu.Lock()
+			delete(b.pods, life.name)
+			b.refused, b.reason = b.refused+1, err
+			b.mu.Unlock()
+		}
+	}
+}
+
+// idle makes a pod that does nothing and is not probed: only its birth is of interest.
+func idle(pod *corev1.Pod) {
+	c := &pod.Spec.Containers[0]
+	c.Args, c.ReadinessProbe = []string{"pause"}, nil
+}
+
+func (b *births) saw(pod *corev1.Pod) {
+	if pod.Status.Phase != corev1.PodRunning {
+		return
+	}
+	b.mu.Lock()
+	life := b.pods[pod.Name]
+	if life == nil || !life.running.IsZero() {
+		b.mu.Unlock()
+		return
+	}
+	life.running = time.Now()
+	close(b.changed)
+	b.changed = make(chan struct{})
+	b.mu.Unlock()
+	// A namespace that is being removed deletes it too, and a pod that stays is found when that does not become empty.
+	go func() {
+		_ = cluster.client.CoreV1().Pods(b.namespace).Delete(context.Background(), pod.Name, metav1.DeleteOptions{})
+	}()
+}
+
+// end makes no more pods.
+func (b *births) end() {
+	b.stop()
+	b.done.Wait()
+}
+
+// awaitRunning waits until every pod runs that was made before a time, and so many that were made after it.
+func (b *births) awaitRunning(t *testing.T, at time.Time, after int, timeout time.Duration) {
+	t.Helper()
+	overdue := time.After(timeout)
+	for {
+		b.mu.Lock()
+		changed, missing, born := b.changed, []string(nil), 0
+		for _, life := range b.pods {
+			switch {
+			case life.running.IsZero() && life.created.Before(at):
+				missing = append(missing, life.name)
+			case !life.running.IsZero() && life.created.After(at):
+				born++
+			}
+		}
+		reason := b.reason
+		b.mu.Unlock()
+		if len(missing) == 0 && born >= after {
+			return
+		}
+		select {
+		case <-changed:
+		case <-overdue:
+			var why strings.Builder
+			for _, name := range missing {
+				fmt.Fprintf(&why, "%s:\n%s\n", name, events(b.namespace, name))
+			}
+			require.Failf(t, "timeout", "after %s, pods %v do not run and %d of %d younger ones do; the last error of the API server: %v\n%s",
+				timeout, missing, born, after, reason, why.String())
+		}
+	}
+}
+
+// late returns for each pod that ran after a time how long after that time, or after its own creation if that was
+// later, it came to run; the slowest first.
+func (b *births) late(at time.Time) []lateness {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var all []lateness
+	for _, life := range b.pods {
+		if life.running.IsZero() || life.running.Before(at) {
+			continue
+		}
+		from := at
+		if life.created.After(at) {
+			from = life.created
+		}
+		all = append(all, lateness{*life, life.running.Sub(from)})
+	}
+	slices.SortFunc(all, func(a, b lateness) int { return int(b.took - a.took) })
+	return all
+}
+
+// lateness is how long a pod kept one waiting.
+type lateness struct {
+	birth
+	took time.Duration
+}
+
+func (l lateness) String() string {
+	return fmt.Sprintf("%s on %s: made %s, ran %s, %s late", l.name, l.node, l.created.Format("05.000"), l.running.Format("05.000"), l.took.Round(time.Millisecond))
+}
