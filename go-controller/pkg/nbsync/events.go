@@ -44,7 +44,7 @@ func (s *state) came(t *table, m model.Model) ([]row.Owner, row.ID) {
 	if !ok {
 		return nil, row.ID{}
 	}
-	s.learn(uuid, id, owner)
+	s.adopt(t, m, id, owner)
 	return s.claimants(id, owner), id
 }
 
@@ -53,7 +53,7 @@ func (s *state) changed(t *table, old, m model.Model) ([]row.Owner, row.ID) {
 	k := s.known[uuid]
 	if k == nil {
 		if id, owner, ok := s.identify(t, m); ok {
-			s.learn(uuid, id, owner)
+			s.adopt(t, m, id, owner)
 			return s.claimants(id, owner), id
 		}
 		return nil, row.ID{Table: t.Name, Name: t.name(old)}
@@ -63,6 +63,16 @@ func (s *state) changed(t *table, old, m model.Model) ([]row.Owner, row.ID) {
 		wake = append(wake, k.owner)
 	}
 	return wake, row.ID{}
+}
+
+// adopt notes a row that bears our marks and that we did not make, with what is in its sets.
+func (s *state) adopt(t *table, m model.Model, id row.ID, owner row.Owner) {
+	k := s.learn(uuidOf(m), id, owner)
+	for _, c := range t.Members {
+		for _, v := range t.elements(m, c) {
+			s.loosenUnwanted(k, c, v)
+		}
+	}
 }
 
 // claimants returns who has to look at a row that bears our marks: the owner it names, and the one that wants it.

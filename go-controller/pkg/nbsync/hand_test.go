@@ -205,3 +205,35 @@ func TestOfTwoRowsTheFullerOneStays(t *testing.T) {
 	require.Len(t, w.set("Logical_Switch", "worker-1", "ports"), 1)
 
 }
+
+// A switch is there twice, and what is in the copy is not what is in the original.
+func TestTheMembersOfTwoRowsAreMerged(t *testing.T) {
+	w := newWorld(t)
+	w.want("node/worker-1", logicalSwitch("worker-1"))
+	w.want("node/worker-2", logicalSwitch("worker-2"))
+	lb := func(name string) row.Row {
+		r := loadBalancer(name, "", nil)
+		r.In = []row.Membership{in("Logical_Switch", "worker-1", "load_balancer")}
+		return r
+	}
+	w.want("service/default/a", lb("a"))
+	w.want("service/default/b", lb("b"))
+	w.want("pod/default/moves", pod("default/moves", "worker-1", "10.244.1.5"))
+	w.start()
+	// The copy has no load balancers, but more ports, so it is the one to stay; one of them should be elsewhere by now.
+	w.stop()
+	marks := libovsdb.OvsMap{GoMap: map[any]any{row.OwnerKey: "node/worker-1"}}
+	ports := libovsdb.OvsSet{GoSet: []any{w.uuid("Logical_Switch_Port", "default/moves")}}
+	var operations []libovsdb.Operation
+	for _, name := range []string{"f1", "f2", "f3"} {
+		operations = append(operations, libovsdb.Operation{Op: libovsdb.OperationInsert, Table: "Logical_Switch_Port", UUIDName: name, Row: libovsdb.Row{"name": name}})
+		ports.GoSet = append(ports.GoSet, libovsdb.UUID{GoUUID: name})
+	}
+	w.transact(append(operations, libovsdb.Operation{Op: libovsdb.OperationInsert, Table: "Logical_Switch", Row: libovsdb.Row{
+		"name": "worker-1", "external_ids": marks, "ports": ports}})...)
+	w.want("pod/default/moves", pod("default/moves", "worker-2", "10.244.1.5"))
+	w.start()
+	require.Len(t, w.set("Logical_Switch", "worker-1", "load_balancer"), 2)
+	require.Len(t, w.set("Logical_Switch", "worker-1", "ports"), 3, "those of strangers")
+	require.Len(t, w.set("Logical_Switch", "worker-2", "ports"), 1)
+}

@@ -45,6 +45,13 @@ func (s *state) plan(v *view, ts []*translation) (Plan, sorted) {
 		p.join(t)
 		p.leave(t)
 	}
+	for _, t := range which.ready {
+		for _, w := range t.rows {
+			if len(p.uuids[w.ID]) > 1 {
+				p.merge(t, w.ID)
+			}
+		}
+	}
 	for _, f := range p.released {
 		p.orphan(f)
 	}

@@ -94,24 +94,44 @@ func (p *planner) takesPart(o row.Owner) bool {
 	return ready || p.declared.of(o).synced
 }
 
-// leave takes those elements out of sets that the owner has declared and that nobody wants any more.
+// leave takes those elements out of sets that the owner has declared and that nobody wants any more; of all rows with
+// the set's ID, for it is not certain which of them will stay.
 func (p *planner) leave(t *translation) {
 	for e := range p.declared.of(t.owner).loose {
-		f := p.pick(e.set.row)
-		if f == nil || p.released[f.uuid] != nil || p.declared.wants(e) {
+		if p.declared.wants(e) {
 			continue
 		}
-		id, ok := e.member()
-		if !ok {
-			p.drop(f, e.set.column, e.value, e.value, t.owner)
-			continue
-		}
-		for _, uuid := range p.uuids[id] {
-			// The server takes a row that goes out of weak references by itself.
-			if p.released[uuid] != nil && p.tables[e.set.row.Table].columns[e.set.column].weak {
-				continue
+		for _, uuid := range p.uuids[e.set.row] {
+			if f := p.row(uuid); f != nil && p.released[uuid] == nil {
+				p.takeOut(f, e, t.owner)
 			}
-			p.drop(f, e.set.column, e.value, uuid, t.owner)
+		}
+	}
+}
+
+func (p *planner) takeOut(f *found, e element, o row.Owner) {
+	id, ok := e.member()
+	if !ok {
+		p.drop(f, e.set.column, e.value, e.value, o)
+		return
+	}
+	for _, uuid := range p.uuids[id] {
+		// The server takes a row that goes out of weak references by itself.
+		if p.released[uuid] != nil && f.table.columns[e.set.column].weak {
+			continue
+		}
+		p.drop(f, e.set.column, e.value, uuid, o)
+	}
+}
+
+// merge gives a row of which there were several all its members: some may have been in the others only.
+func (p *planner) merge(t *translation, id row.ID) {
+	for _, name := range p.tables[id.Table].Members {
+		key := setKey{row: id, column: name}
+		for value, owners := range p.declared.sets[key] {
+			if slices.ContainsFunc(owners, p.takesPart) {
+				p.ensure(t, element{set: key, value: value, ref: p.tables[id.Table].columns[name].ref})
+			}
 		}
 	}
 }

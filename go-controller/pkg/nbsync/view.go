@@ -117,7 +117,7 @@ func (v *view) search(id row.ID) *found {
 		if !ok || other != id || v.known[uuid] != nil {
 			continue
 		}
-		v.learn(uuid, id, owner)
+		v.adopt(t, m, id, owner)
 		f := &found{uuid: uuid, id: id, owner: owner, table: t, model: m}
 		v.rows[uuid] = f
 		return f
