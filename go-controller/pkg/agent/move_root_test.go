@@ -93,6 +93,41 @@ func TestAllThatANICHasMovesAndComesBack(t *testing.T) {
 	require.Contains(t, got, "default via 2001:db8::1 dev DEV metric 512")
 }
 
+// While ovs-vswitchd is away, br-ex has no carrier, or is gone; the NIC serves until it is back.
+func TestTheNICServesWhileBrExIsDead(t *testing.T) {
+	nic := aNode(t)
+	before := routes(t)
+	u := aUplink(t, nic)
+	device(t, bridgeEx, nicMAC)
+	u = again(t, u)
+	require.NoError(t, quiet(nic))
+	require.NoError(t, u.move())
+	away, err := rescue(u.memory)
+	require.NoError(t, err)
+	require.False(t, away)
+	require.Equal(t, before, routes(t))
+
+	for _, dead := range []string{"ip link del br-ex", "ip link add br-ex type veth peer name down; ip link set br-ex up"} {
+		run(t, dead)
+		for range 2 {
+			away, err = rescue(u.memory)
+			require.NoError(t, err)
+			require.True(t, away)
+			require.Contains(t, run(t, "ip -o address show dev eth0; ip route show dev eth0; ip -6 route show dev eth0"), "default via 2001:db8::1")
+			deaf, err := isQuiet(nic)
+			require.NoError(t, err)
+			require.False(t, deaf)
+		}
+	}
+	run(t, "ip link del br-ex")
+	require.Equal(t, before, routes(t))
+	device(t, bridgeEx, nicMAC)
+	u = again(t, u)
+	require.NoError(t, u.move())
+	require.Equal(t, before, routes(t))
+	require.Empty(t, run(t, "ip -o address show dev eth0 scope global"))
+}
+
 func again(t *testing.T, u uplink) uplink {
 	next, err := findUplink(u.memory, []netip.Addr{addr("192.0.2.11"), addr("2001:db8::b")}, nil)
 	require.NoError(t, err)

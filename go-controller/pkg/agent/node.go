@@ -48,6 +48,8 @@ type node struct {
 	restarted atomic.Bool
 	// applied are the flows' cookie at the last turn that looked at them; the loop's own.
 	applied uint64
+	// memory is what br-ex should have, as of the last turn that knew; the loop's own.
+	memory memory
 	// host is what the Southbound database last said of ovn0; the loop's own.
 	host *hostPort
 	// wakeup holds a token when there is reason to look again.

@@ -2,9 +2,11 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
+	"time"
 
 	"github.com/vishvananda/netlink"
 
@@ -19,12 +21,20 @@ func (n *node) turn(ctx context.Context) error {
 	if n.resting.Load() {
 		return waiting(uninstalled)
 	}
-	session, err := n.local.Session(ctx)
+	if _, err := n.rescue(); err != nil {
+		return err
+	}
+	session, err := n.session(ctx)
 	if err != nil {
 		return err
 	}
 	plan := planHost(hostPort{}, n.ips, n.config)
 	up, err := n.uplink(ctx, plan.Aliases)
+	if err != nil {
+		return err
+	}
+	n.memory = up.memory
+	away, err := n.rescue()
 	if err != nil {
 		return err
 	}
@@ -35,6 +45,10 @@ func (n *node) turn(ctx context.Context) error {
 	mtu := podMTU(up.memory.MTU, n.config.MTU)
 	if err := n.setRows(session, up, host, mtu); err != nil {
 		return err
+	}
+	if away {
+		n.applied = 0 // It will have no flows.
+		return waiting("ovs-vswitchd; until it runs, " + up.memory.NIC + " has the node's addresses")
 	}
 	nic, err := n.takeNIC(ctx, up)
 	if err != nil {
@@ -61,6 +75,29 @@ func (n *node) turn(ctx context.Context) error {
 	}
 	n.ready.Store(&ready{Subnets: host.Subnets, MTU: mtu})
 	return writeConflist(n.conflist)
+}
+
+// sessionTimeout is for telling a database that is there from one that is not; the first is told at once.
+const sessionTimeout = 50 * time.Millisecond
+
+// session returns the connection to the Open_vSwitch database. It does not wait for one: the loop has to look
+// after the NIC meanwhile.
+func (n *node) session(ctx context.Context) (context.Context, error) {
+	attempt, cancel := context.WithTimeout(ctx, sessionTimeout)
+	defer cancel()
+	session, err := n.local.Session(attempt)
+	if err != nil {
+		return nil, errors.New("the Open_vSwitch database does not answer; look at the pod woven-ovs of this node")
+	}
+	return session, nil
+}
+
+// rescue looks after the NIC while ovs-vswitchd is away.
+func (n *node) rescue() (away bool, err error) {
+	if !n.userspace() {
+		return false, nil
+	}
+	return rescue(n.memory)
 }
 
 // hostName is the logical port of the node itself.

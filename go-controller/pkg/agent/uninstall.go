@@ -184,13 +184,10 @@ func restoreNIC(remembered memory, n *node) error {
 	if err != nil {
 		return err
 	}
-	if err := unquiet(u.nic); err != nil {
-		return err
-	}
 	if err := restoreOffload(u.memory.NIC); err != nil {
 		return err
 	}
-	settings := []setting{{"ipv6/conf/" + u.memory.NIC + "/disable_ipv6", 0}}
+	var settings []setting
 	for path, value := range u.memory.Before {
 		settings = append(settings, setting{path, value})
 	}
@@ -206,11 +203,5 @@ func restoreNIC(remembered memory, n *node) error {
 			return err
 		}
 	}
-	if err := addState(u.nic, u.memory.netState, u.nicState); err != nil {
-		return err
-	}
-	if u.ex == nil {
-		return nil
-	}
-	return dropState(u.ex, u.exState)
+	return lend(u.nic, u.ex, u.memory.netState)
 }

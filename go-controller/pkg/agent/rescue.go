@@ -1,0 +1,51 @@
+package agent
+
+import (
+	"fmt"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// alive tells whether a process carries packets for an internal port of the userspace datapath. When ovs-vswitchd ends, its
+// taps vanish or stay without a carrier. One that is not up yet has no carrier either.
+func alive(ex netlink.Link) bool {
+	return ex != nil && (ex.Attrs().RawFlags&unix.IFF_UP == 0 || ex.Attrs().RawFlags&unix.IFF_LOWER_UP != 0)
+}
+
+// rescue lends the NIC what br-ex has from it while ovs-vswitchd is away, and tells whether it is. In the userspace
+// datapath nothing else carries the node's packets then, and the kubelet could not even learn that it should start a new
+// ovs-vswitchd. As soon as br-ex lives again the loop moves all back. (The kernel's datapath works without
+// ovs-vswitchd.)
+func rescue(m memory) (away bool, err error) {
+	ex, err := linkByName(bridgeEx)
+	if err != nil || m.NIC == "" || alive(ex) {
+		return false, err
+	}
+	nic, err := linkByName(m.NIC)
+	if err != nil || nic == nil {
+		return true, err
+	}
+	return true, lend(nic, ex, m.netState)
+}
+
+// lend moves a state from br-ex, which may be gone, to the NIC.
+func lend(nic, ex netlink.Link, state netState) error {
+	if err := unquiet(nic); err != nil {
+		return err
+	}
+	if err := apply([]setting{{"ipv6/conf/" + nic.Attrs().Name + "/disable_ipv6", 0}}); err != nil {
+		return err
+	}
+	have, err := readState(nic, nil)
+	if err != nil {
+		return err
+	}
+	if err := addState(nic, state, have); err != nil {
+		return fmt.Errorf("give %s back: %w", nic.Attrs().Name, err)
+	}
+	if ex == nil {
+		return nil
+	}
+	return dropState(ex, state)
+}
