@@ -81,6 +81,10 @@ func Run(ctx context.Context, o Options) error {
 
 // runNode connects to the databases and runs the loop, the CNI server and the watchers of events.
 func runNode(ctx context.Context, o Options, n *node, m *metrics) error {
+	// Open vSwitch may be away, database and all, and nothing else would bring the node's network back.
+	if _, err := n.rescue(); err != nil {
+		o.Log.Error(err, "the NIC could not be given its addresses")
+	}
 	local, err := dialLocal(ctx, "unix:"+filepath.Join(o.OVSRunDir, "db.sock"), o.Log)
 	if err != nil {
 		return err

@@ -107,6 +107,17 @@ func TestTheNICServesWhileBrExIsDead(t *testing.T) {
 	require.False(t, away)
 	require.Equal(t, before, routes(t))
 
+	// An agent that starts while the Open_vSwitch database is away knows it from the kernel alone.
+	run(t, "ip link set br-ex name x; ip link add br-ex address "+nicMAC+" type veth peer name down; ip link set br-ex up")
+	stale := link(t, bridgeEx)
+	require.NoError(t, addState(stale, u.memory.netState, netState{}))
+	run(t, "ip link del x")
+	m, err := recall([]netip.Addr{addr("192.0.2.11")}, nil)
+	require.NoError(t, err)
+	require.Equal(t, "eth0", m.NIC)
+	require.Equal(t, u.memory.Addresses, m.Addresses)
+	require.Len(t, m.Routes, len(u.memory.Routes))
+
 	for _, dead := range []string{"ip link del br-ex", "ip link add br-ex type veth peer name down; ip link set br-ex up"} {
 		run(t, dead)
 		for range 2 {

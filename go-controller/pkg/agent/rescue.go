@@ -1,7 +1,9 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
+	"net/netip"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -27,6 +29,29 @@ func rescue(m memory) (away bool, err error) {
 		return true, err
 	}
 	return true, lend(nic, ex, m.netState)
+}
+
+// recall makes up for a memory that an agent cannot read, because it starts while the Open_vSwitch database is away too:
+// br-ex, dead, still has the state, and the NIC is the other interface with its MAC.
+func recall(ips []netip.Addr, own []netip.Prefix) (memory, error) {
+	ex, err := linkByName(bridgeEx)
+	if err != nil || ex == nil || alive(ex) {
+		return memory{}, err
+	}
+	state, err := readState(ex, own)
+	if err != nil || len(state.of(ips)) == 0 {
+		return memory{}, err
+	}
+	links, err := netlink.LinkList()
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+		return memory{}, fmt.Errorf("interfaces: %w", err)
+	}
+	for _, l := range links {
+		if l.Attrs().Name != bridgeEx && l.Attrs().HardwareAddr.String() == ex.Attrs().HardwareAddr.String() {
+			return memory{NIC: l.Attrs().Name, netState: state}, nil
+		}
+	}
+	return memory{}, nil
 }
 
 // lend moves a state from br-ex, which may be gone, to the NIC.

@@ -97,6 +97,11 @@ func (n *node) rescue() (away bool, err error) {
 	if !n.userspace() {
 		return false, nil
 	}
+	if n.memory.NIC == "" {
+		if n.memory, err = recall(n.ips, planHost(hostPort{}, n.ips, n.config).Aliases); err != nil {
+			return false, err
+		}
+	}
 	return rescue(n.memory)
 }
 
