@@ -34,9 +34,12 @@ func run(ctx context.Context) error {
 	idle := flag.Duration("idle", time.Minute, "how long to watch an idle process")
 	out := flag.String("out", "out", "folder with the programs to measure, and for the results")
 	keep := flag.Bool("keep", false, "keep data and logs")
+	steps := flag.String("steps", "burst,one,memory,restart,idle", "what to measure of the controller")
+	wait := flag.Bool("wait", false, "leave everything running in the end, for a look at it")
 	flag.Parse()
 	o := control.Options{
 		Program: filepath.Join(*out, "woven-controller"), Repeats: *repeats, Idle: *idle, Keep: *keep, Progress: os.Stderr,
+		Steps: strings.Split(*steps, ","), Wait: *wait,
 	}
 	for _, text := range strings.Split(*sizes, ",") {
 		n, err := strconv.Atoi(text)

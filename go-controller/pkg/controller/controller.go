@@ -6,6 +6,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -111,7 +112,7 @@ func Run(ctx context.Context, o Options) error {
 
 // work is what the leader does.
 func (c *controller) work(ctx context.Context, view *kube.View, northbound nbsync.Client) error {
-	c.Log.Info("leading", "nodes", len(view.Nodes()), "pods", len(view.Pods()), "services", len(view.Services()))
+	c.Log.Info("leading", "nodes", len(view.Nodes()), "pods", view.PodCount(), "services", len(view.Services()))
 	d := newDesired(c.Config, view, c.gateways, c.problems, c.mark)
 	// From here on no former leader writes, and the cache shows all that they have written.
 	session, err := northbound.Session(ctx)
@@ -130,11 +131,12 @@ func (c *controller) work(ctx context.Context, view *kube.View, northbound nbsyn
 	// From here on changes reach the engine. Those before are in the view already, and Run looks at everything.
 	c.engine.Store(engine)
 	defer c.engine.Store(nil)
-	engine.Mark(d.owners()...)
 	go func() {
 		if engine.Wait(ctx) == nil {
 			c.synced.Store(true)
 			c.Log.Info("in accord with the Northbound database")
+			// Reading the cluster and the database takes several times what is kept of them.
+			debug.FreeOSMemory()
 		}
 	}()
 	return engine.Run(ctx)

@@ -64,11 +64,11 @@ func (d *desired) owners() []row.Owner {
 	for _, n := range d.view.Nodes() {
 		all = append(all, topology.Owner(n.Name))
 	}
-	for _, p := range d.view.Pods() {
+	d.view.EachPod(func(p *corev1.Pod) {
 		if kube.OnNetwork(p) {
 			all = append(all, pod.Owner(p.Namespace, p.Name))
 		}
-	}
+	})
 	for _, s := range d.view.Services() {
 		all = append(all, service.Owner(s.Namespace, s.Name))
 	}

@@ -22,7 +22,8 @@ const ConfigHash = "kubernetes.io/config.hash"
 func trim(o any) (any, error) {
 	switch o := o.(type) {
 	case *corev1.Pod:
-		return trimPod(o), nil
+		trimMeta(&o.ObjectMeta)
+		return newStoredPod(o), nil
 	case *corev1.Node:
 		trimMeta(&o.ObjectMeta)
 		o.Spec = corev1.NodeSpec{PodCIDR: o.Spec.PodCIDR, PodCIDRs: o.Spec.PodCIDRs}
@@ -42,29 +43,6 @@ func trim(o any) (any, error) {
 		return o, err
 	}
 	return o, nil
-}
-
-func trimPod(pod *corev1.Pod) *corev1.Pod {
-	trimMeta(&pod.ObjectMeta)
-	small := &corev1.Pod{
-		ObjectMeta: pod.ObjectMeta,
-		Spec:       corev1.PodSpec{NodeName: pod.Spec.NodeName, HostNetwork: pod.Spec.HostNetwork},
-		Status:     corev1.PodStatus{Phase: pod.Status.Phase, PodIP: pod.Status.PodIP, PodIPs: pod.Status.PodIPs},
-	}
-	// Ports are kept for their names: policies and Services refer to them.
-	small.Spec.Containers = portsOf(pod.Spec.Containers)
-	small.Spec.InitContainers = portsOf(pod.Spec.InitContainers)
-	return small
-}
-
-func portsOf(containers []corev1.Container) []corev1.Container {
-	var kept []corev1.Container
-	for _, c := range containers {
-		if len(c.Ports) > 0 {
-			kept = append(kept, corev1.Container{Name: c.Name, Ports: c.Ports, RestartPolicy: c.RestartPolicy})
-		}
-	}
-	return kept
 }
 
 func trimMeta(m *metav1.ObjectMeta) {

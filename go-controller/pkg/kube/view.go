@@ -49,14 +49,14 @@ func NewView(objects ...Object) *View {
 
 // Set adds an object to a View made by NewView, or replaces it. Informers alone change the View of a cluster.
 func (v *View) Set(o Object) {
-	if err := v.store(o).Update(o); err != nil {
+	if err := v.store(o).Update(stored(o)); err != nil {
 		panic(fmt.Sprintf("kube: %T %s/%s cannot be stored: %v", o, o.GetNamespace(), o.GetName(), err))
 	}
 }
 
 // Unset takes an object out of a View made by NewView.
 func (v *View) Unset(o Object) {
-	if err := v.store(o).Delete(o); err != nil {
+	if err := v.store(o).Delete(stored(o)); err != nil {
 		panic(fmt.Sprintf("kube: %T %s/%s cannot be removed: %v", o, o.GetNamespace(), o.GetName(), err))
 	}
 }
@@ -101,6 +101,18 @@ func (v *View) Pod(namespace, name string) *corev1.Pod {
 // Pods returns all pods.
 func (v *View) Pods() []*corev1.Pod { return list[*corev1.Pod](v.pods.List()) }
 
+// EachPod calls f with every pod, in no order. Unlike Pods it does not have all of them at once, which are many.
+func (v *View) EachPod(f func(*corev1.Pod)) {
+	for _, key := range v.pods.ListKeys() {
+		if pod := get[*corev1.Pod](v.pods, key); pod != nil {
+			f(pod)
+		}
+	}
+}
+
+// PodCount returns how many pods there are.
+func (v *View) PodCount() int { return len(v.pods.ListKeys()) }
+
 // PodsOn returns the pods bound to a node.
 func (v *View) PodsOn(node string) []*corev1.Pod {
 	return list[*corev1.Pod](indexed(v.pods, byNode, node))
@@ -131,8 +143,8 @@ func ServiceOf(s *discoveryv1.EndpointSlice) string { return s.Labels[discoveryv
 var podIndexers = cache.Indexers{
 	cache.NamespaceIndex: cache.MetaNamespaceIndexFunc,
 	byNode: func(o any) ([]string, error) {
-		if pod, ok := o.(*corev1.Pod); ok && pod.Spec.NodeName != "" {
-			return []string{pod.Spec.NodeName}, nil
+		if pod, ok := o.(*storedPod); ok && pod.node != "" {
+			return []string{pod.node}, nil
 		}
 		return nil, nil
 	},
@@ -150,7 +162,7 @@ var sliceIndexers = cache.Indexers{
 func get[T Object](store cache.Indexer, key string) T {
 	// GetByKey of a thread-safe store has no way to fail.
 	o, _, _ := store.GetByKey(key)
-	typed, _ := o.(T)
+	typed, _ := unstored(o).(T)
 	return typed
 }
 
@@ -165,7 +177,7 @@ func indexed(store cache.Indexer, index, value string) []any {
 func list[T Object](objects []any) []T {
 	out := make([]T, 0, len(objects))
 	for _, o := range objects {
-		out = append(out, o.(T))
+		out = append(out, unstored(o).(T))
 	}
 	slices.SortFunc(out, func(a, b T) int {
 		return cmp.Or(cmp.Compare(a.GetNamespace(), b.GetNamespace()), cmp.Compare(a.GetName(), b.GetName()))

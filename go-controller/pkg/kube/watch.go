@@ -71,14 +71,14 @@ func Watch(ctx context.Context, client kubernetes.Interface, changed func(Change
 
 func handler(changed func(Change)) cache.ResourceEventHandlerFuncs {
 	return cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(o any) { changed(Change{New: o.(Object)}) },
-		UpdateFunc: func(before, after any) { changed(Change{Old: before.(Object), New: after.(Object)}) },
+		AddFunc:    func(o any) { changed(Change{New: unstored(o)}) },
+		UpdateFunc: func(before, after any) { changed(Change{Old: unstored(before), New: unstored(after)}) },
 		DeleteFunc: func(o any) {
 			// A watch that was cut learns of a deletion late, by its absence, with the last state known.
 			if tombstone, ok := o.(cache.DeletedFinalStateUnknown); ok {
 				o = tombstone.Obj
 			}
-			if object, ok := o.(Object); ok {
+			if object := unstored(o); object != nil {
 				changed(Change{Old: object})
 			}
 		},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/woven-network/woven/test/bench/figure"
@@ -21,6 +22,10 @@ type Options struct {
 	Repeats int
 	// Idle is how long the idle controller is watched.
 	Idle time.Duration
+	// Steps are the names of what to measure: "burst", "one", "memory", "restart", "idle".
+	Steps []string
+	// Wait leaves everything running in the end, until the context ends: for a look at it with a profiler.
+	Wait bool
 	// Keep keeps the folder with data and logs.
 	Keep bool
 	// Progress is told what happens.
@@ -79,9 +84,12 @@ func Measure(ctx context.Context, o Options) ([]figure.Figure, error) {
 			name string
 			do   func(context.Context, int) error
 		}{
-			{"grow", b.grow}, {"burst", b.bursts}, {"one pod", b.onePod}, {"memory", b.memory}, {"restart", b.restarts}, {"idle", b.idle},
+			{"grow", b.grow}, {"burst", b.bursts}, {"one", b.onePod}, {"memory", b.memory}, {"restart", b.restarts}, {"idle", b.idle},
 		}
 		for _, step := range steps {
+			if step.name != "grow" && !slices.Contains(o.Steps, step.name) {
+				continue
+			}
 			begin := time.Now()
 			if err := step.do(ctx, size); err != nil {
 				return b.figures, fmt.Errorf("%s at %d pods: %w", step.name, size, err)
@@ -89,12 +97,19 @@ func Measure(ctx context.Context, o Options) ([]figure.Figure, error) {
 			fmt.Fprintf(o.Progress, "%6d pods: %-8s %6.1f s\n", size, step.name, time.Since(begin).Seconds())
 		}
 	}
+	if o.Wait {
+		fmt.Fprintln(o.Progress, "waiting; metrics and profiles:", b.controller.metricsURL)
+		<-ctx.Done()
+	}
 	return b.figures, nil
 }
 
-// grow makes pods until there are burstPods fewer than size, while no controller runs, and then has it catch up.
+// grow makes pods until there are burstPods fewer than size (all, when bursts are not measured), while no controller runs, and then has it catch up.
 func (b *bench) grow(ctx context.Context, size int) error {
-	from, to := b.pods, size-burstPods
+	from, to := b.pods, size
+	if slices.Contains(b.Steps, "burst") {
+		to -= burstPods
+	}
 	if b.controller != nil {
 		b.controller.Stop()
 		b.controller = nil
