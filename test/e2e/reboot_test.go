@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"syscall"
 	"testing"
 	"time"
 
@@ -69,6 +70,11 @@ func upSandbox(t *testing.T) {
 	require.True(t, ok)
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "make", "-s", "-C", filepath.Join(filepath.Dir(file), "..", ".."), "up").CombinedOutput()
+	cmd := exec.CommandContext(ctx, "make", "-s", "-C", filepath.Join(filepath.Dir(file), "..", ".."), "up")
+	// Make's children must end with it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.WaitDelay = 10 * time.Second
+	out, err := cmd.CombinedOutput()
 	require.NoErrorf(t, err, "make up: %s", out)
 }
