@@ -133,7 +133,7 @@ func runNode(ctx context.Context, o Options, n *node, m *metrics) error {
 
 func newServer(o Options, n *node, m *metrics) *server {
 	return &server{
-		log: o.Log.WithName("cni"), local: n.local, news: newNews(), node: n, metrics: m, userspace: n.userspace(),
+		log: o.Log.WithName("cni"), local: n.local, news: newNews(), node: n, metrics: m, userspace: n.userspace(), timeout: commandTimeout,
 	}
 }
 

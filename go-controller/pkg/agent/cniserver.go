@@ -29,13 +29,15 @@ type server struct {
 	node      *node
 	metrics   *metrics
 	userspace bool
-	locks     locks
+	// timeout is commandTimeout, but for tests.
+	timeout time.Duration
+	locks   locks
 }
 
 // handle answers one command and logs its outcome.
 func (s *server) handle(ctx context.Context, request cni.Request, netns *os.File) cni.Response {
 	start := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	log := s.log.WithValues("command", request.Command, "container", request.ContainerID)
 	pod, err := podOf(request)

@@ -39,6 +39,8 @@ func enter(t *testing.T) netns.NsHandle {
 // other makes a second namespace, as the network of somebody else.
 func other(t *testing.T) netns.NsHandle {
 	t.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	here, err := netns.Get()
 	require.NoError(t, err)
 	there, err := netns.New()

@@ -1,0 +1,237 @@
+//go:build root
+
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/containernetworking/cni/pkg/types"
+	current "github.com/containernetworking/cni/pkg/types/100"
+	"github.com/go-logr/logr"
+	libovsdb "github.com/ovn-kubernetes/libovsdb/ovsdb"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"github.com/woven-network/woven/go-controller/pkg/cni"
+	"github.com/woven-network/woven/go-controller/pkg/config"
+	"github.com/woven-network/woven/go-controller/pkg/ovn/sb"
+	"github.com/woven-network/woven/go-controller/pkg/ovn/schema"
+	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
+	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
+	"github.com/woven-network/woven/go-controller/pkg/ovsdb/ovsdbtest"
+)
+
+// runtimeTest is a CNI server with real databases in the namespace of this process (see TestMain); the test plays woven-controller (bind)
+// and ovn-controller (install).
+type runtimeTest struct {
+	*server
+	t     *testing.T
+	south *ovsdb.Client
+	pods  int
+}
+
+func newRuntime(t *testing.T) *runtimeTest {
+	run(t, "ip link set lo up")
+	local, session := localDatabase(t)
+	southServer := ovsdbtest.Start(t, schema.Southbound)
+	o := config.OVN{Southbound: southServer.Remote}
+	south, err := dialSouthbound(t.Context(), o, "a", logr.Discard())
+	require.NoError(t, err)
+	t.Cleanup(south.Close)
+	target, err := ovsdb.Southbound(o)
+	require.NoError(t, err)
+	writer, err := ovsdb.Dial(t.Context(), target, logr.Discard())
+	require.NoError(t, err)
+	t.Cleanup(writer.Close)
+
+	n := &node{name: "a", ips: []netip.Addr{addr("192.0.2.11")}, config: parsed(t), local: local, wakeup: make(chan struct{}, 1)}
+	for range 2 {
+		require.NoError(t, n.setRows(session, testUplink(), nil, 1500))
+	}
+	n.south.Store(south)
+	s := newServer(Options{Log: logr.Discard()}, n, newMetrics(prometheus.NewRegistry(), n))
+	s.timeout = patience
+	listenLocal(local, s.news, n.wake)
+	listenSouthbound(south, s.news, n.wake)
+	return &runtimeTest{server: s, t: t, south: writer}
+}
+
+func (r *runtimeTest) ready() {
+	none := ""
+	r.node.reason.Store(&none)
+	r.node.ready.Store(&ready{Subnets: []netip.Prefix{prefixP("10.244.1.0/24"), prefixP("fd00:10:244:1::/64")}, MTU: 1500})
+}
+
+// bind makes a pod's port as woven-controller and northd do.
+func (r *runtimeTest) bind(pod, uid string) {
+	r.pods++
+	datapath := &sb.DatapathBinding{UUID: "datapath", TunnelKey: r.pods}
+	port := &sb.PortBinding{
+		UUID: "port", LogicalPort: "ns/" + pod, Datapath: datapath.UUID, TunnelKey: 1, MAC: []string{fmt.Sprintf("0a:58:0a:f4:01:%02x 10.244.1.%d fd00:10:244:1::%x", r.pods+2, r.pods+2, r.pods+2)},
+		Options: map[string]string{"requested-chassis": "a", "iface-id-ver": uid},
+	}
+	ops, err := r.south.Create(datapath)
+	require.NoError(r.t, err)
+	more, err := r.south.Create(port)
+	require.NoError(r.t, err)
+	r.commit(r.south, append(ops, more...))
+}
+
+// install does what ovn-controller does, for every interface that has an iface-id.
+func (r *runtimeTest) install() {
+	var rows []vswitch.Interface
+	require.NoError(r.t, r.local.WhereCache(func(i *vswitch.Interface) bool {
+		return i.ExternalIDs[keyContainer] != "" && !installed(i)
+	}).List(r.t.Context(), &rows))
+	for _, i := range rows {
+		t := newTransaction(r.local)
+		t.mutate(&i, &i.ExternalIDs, libovsdb.MutateOperationInsert, map[string]string{keyInstalled: "true"})
+		one := 1
+		i.Ofport = &one
+		t.add(r.local.Where(&i).Update(&i, &i.Ofport))
+		require.NoError(r.t, t.err)
+		r.commit(r.local, t.ops)
+	}
+}
+
+func (r *runtimeTest) commit(c *ovsdb.Client, ops []libovsdb.Operation) {
+	results, err := c.Transact(r.t.Context(), ops...)
+	require.NoError(r.t, err)
+	_, err = libovsdb.CheckOperationResults(results, ops)
+	require.NoError(r.t, err)
+}
+
+func (r *runtimeTest) call(command, pod, uid, container, conf string, netns *os.File) cni.Response {
+	request := cni.Request{Command: command, ContainerID: container, IfName: "eth0", Config: []byte("{" + conf + "}")}
+	if pod != "" {
+		request.Args = "IgnoreUnknown=1;K8S_POD_NAMESPACE=ns;K8S_POD_NAME=" + pod + ";K8S_POD_UID=" + uid
+	}
+	return r.handle(r.t.Context(), request, netns)
+}
+
+// adding starts an ADD.
+func (r *runtimeTest) adding(pod, uid, container string, netns *os.File) <-chan cni.Response {
+	answer := make(chan cni.Response, 1)
+	go func() { answer <- r.call(cni.Add, pod, uid, container, "", netns) }()
+	return answer
+}
+
+func (r *runtimeTest) code(want uint, message string, got cni.Response) {
+	r.t.Helper()
+	require.NotNil(r.t, got.Error)
+	require.Equal(r.t, want, got.Error.Code)
+	require.Contains(r.t, got.Error.Error(), message)
+}
+
+// wired waits until an ADD has made its row, and installs its flows.
+func (r *runtimeTest) wired(container string) {
+	host := attachment{Container: container, IfName: "eth0"}.host()
+	require.NoError(r.t, r.news.await(r.t.Context(), interfaceTopic(host), func() (bool, error) {
+		i, err := interfaceRow(r.t.Context(), r.local, host)
+		return i != nil, err
+	}))
+	r.install()
+}
+
+func TestALifeOfAPod(t *testing.T) {
+	r := newRuntime(t)
+	netns := file(t, other(t))
+	r.code(types.ErrTryAgainLater, "the node agent has just started", r.call(cni.Add, "web", "1", "c1", "", netns))
+	r.code(types.ErrPluginNotAvailable, "the node agent has just started", r.call(cni.Status, "", "", "", "", nil))
+	r.ready()
+	require.Nil(t, r.call(cni.Status, "", "", "", "", nil).Error)
+
+	answer := r.adding("web", "1", "c1", netns)
+	r.bind("other", "7") // wakes nobody
+	r.bind("web", "1")
+	r.wired("c1")
+	got := <-answer
+	require.Nil(t, got.Error)
+	var result current.Result
+	require.NoError(t, json.Unmarshal(got.Result, &result))
+	require.Equal(t, "10.244.1.4/24", result.IPs[0].Address.String())
+	require.Equal(t, "fd00:10:244:1::4/64", result.IPs[1].Address.String())
+	require.Equal(t, "fd00:10:244:1::1", result.Routes[1].GW.String())
+	require.Equal(t, "0a:58:0a:f4:01:04", result.Interfaces[1].Mac)
+
+	previous := `"cniVersion":"1.1.0","name":"woven","prevResult":` + string(got.Result)
+	require.Nil(t, r.call(cni.Check, "web", "1", "c1", previous, netns).Error)
+	r.code(types.ErrInternal, "prevResult", r.call(cni.Check, "web", "1", "c1", strings.ReplaceAll(previous, "10.244.1.4", "10.244.1.9"), netns))
+	r.code(types.ErrUnknownContainer, "no Open vSwitch port", r.call(cni.Check, "web", "1", "c9", previous, netns))
+
+	again := r.call(cni.Add, "web", "1", "c1", "", netns)
+	require.JSONEq(t, string(got.Result), string(again.Result), "the same ADD again")
+
+	// A new sandbox of the same pod; the DEL of the old one comes late.
+	second := file(t, other(t))
+	answer = r.adding("web", "1", "c2", second)
+	r.wired("c2")
+	require.Nil(t, (<-answer).Error)
+	require.NotContains(t, run(t, "ip link"), attachment{Container: "c1", IfName: "eth0"}.host())
+	require.Nil(t, r.call(cni.Del, "web", "1", "c1", "", nil).Error)
+	require.Contains(t, run(t, "ip link"), attachment{Container: "c2", IfName: "eth0"}.host())
+
+	r.code(types.ErrInvalidNetworkConfig, "valid-attachments", r.call(cni.GC, "", "", "", "", nil))
+	require.Nil(t, r.call(cni.GC, "", "", "", `"cni.dev/valid-attachments":[{"containerID":"c2","ifname":"eth0"}]`, nil).Error)
+	require.Contains(t, run(t, "ip link"), attachment{Container: "c2", IfName: "eth0"}.host())
+	require.Nil(t, r.call(cni.GC, "", "", "", `"cni.dev/valid-attachments":[]`, nil).Error)
+	require.NotContains(t, run(t, "ip link"), ": w")
+	require.Nil(t, r.call(cni.Del, "web", "1", "c2", "", nil).Error, "nothing left to do")
+	left, err := r.attachments().list(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+func TestAddSaysWhatItWaitedFor(t *testing.T) {
+	r := newRuntime(t)
+	r.ready()
+	netns := file(t, other(t))
+	r.timeout = 300 * time.Millisecond
+	r.code(types.ErrTryAgainLater, "waited for its port in the Southbound database; look at woven-controller", r.call(cni.Add, "web", "2", "c1", "", netns))
+	r.bind("web", "1")
+	r.code(types.ErrTryAgainLater, "which has an earlier pod's (1)", r.call(cni.Add, "web", "2", "c1", "", netns))
+	r.code(types.ErrTryAgainLater, "waited for ovn-controller to install the flows", r.call(cni.Add, "web", "1", "c1", "", netns))
+	r.code(types.ErrInvalidNetNS, "is not a network namespace", r.call(cni.Add, "web", "1", "c1", "", nil))
+	r.code(types.ErrInvalidEnvironmentVariables, "K8S_POD_UID", r.call(cni.Add, "", "", "c1", "", netns))
+	require.NotContains(t, run(t, "ip link"), ": w", "what was made is taken back")
+	left, err := r.attachments().list(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+func TestAddEndsWithItsRuntime(t *testing.T) {
+	r := newRuntime(t)
+	r.ready()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	got := r.handle(ctx, cni.Request{Command: cni.Add, ContainerID: "c1", IfName: "eth0", Config: []byte("{}"),
+		Args: "K8S_POD_NAMESPACE=ns;K8S_POD_NAME=web;K8S_POD_UID=1"}, file(t, other(t)))
+	require.NotNil(t, got.Error)
+	require.NotContains(t, run(t, "ip link"), ": w")
+}
+
+func TestAttachmentsOfVanishedSandboxesGo(t *testing.T) {
+	r := newRuntime(t)
+	r.ready()
+	r.bind("web", "1")
+	netns := file(t, other(t))
+	answer := r.adding("web", "1", "c1", netns)
+	r.wired("c1")
+	require.Nil(t, (<-answer).Error)
+	require.NoError(t, r.removeStale(t.Context()))
+	left, err := r.attachments().list(t.Context())
+	require.NoError(t, err)
+	require.Len(t, left, 1)
+	run(t, "ip link del "+left[0].Name) // as the kernel does when the namespace goes
+	require.NoError(t, r.removeStale(t.Context()))
+	left, err = r.attachments().list(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
