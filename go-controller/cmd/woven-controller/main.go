@@ -73,7 +73,7 @@ func run(ctx context.Context, f flags) error {
 	if os.Getenv("GOGC") == "" {
 		// Nearly all memory is what is known of the cluster, which stays. Go's own 100 would keep as much again for
 		// what comes and goes, to save a processor time that is not missed: see docs/performance.md.
-		debug.SetGCPercent(40)
+		debug.SetGCPercent(30)
 	}
 	log.Info("starting", "version", config.Version, "apiServer", api.Host)
 	return controller.Run(ctx, controller.Options{

@@ -11,7 +11,7 @@ import (
 // release finds the rows of an owner that should not be: those that nobody wants, and all but one of those with the
 // same ID.
 func (p *planner) release(t *translation) {
-	for uuid := range p.owned[t.owner] {
+	for _, uuid := range p.owned[t.owner] {
 		if f := p.row(uuid); f != nil {
 			p.releaseUnwanted(f)
 		}

@@ -24,7 +24,7 @@ type state struct {
 	// uuids maps a row's ID to the UUIDs it has; more than one after a crash or by hand.
 	uuids map[row.ID][]string
 	// owned maps an owner to the UUIDs of its rows.
-	owned map[row.Owner]map[string]struct{}
+	owned map[row.Owner][]string
 	// untranslated holds the owners whose Source has failed since the start, so that nobody knows what they
 	// want. Until it is empty no element is taken out of a set just because nobody is known to want it.
 	untranslated map[row.Owner]error
@@ -47,7 +47,7 @@ func newState(wanted Source, c *cache.TableCache) (*state, error) {
 	}
 	return &state{
 		wanted: wanted, tables: tables, cache: c, declared: newDeclared(),
-		known: map[string]*known{}, uuids: map[row.ID][]string{}, owned: map[row.Owner]map[string]struct{}{},
+		known: map[string]*known{}, uuids: map[row.ID][]string{}, owned: map[row.Owner][]string{},
 		untranslated: map[row.Owner]error{},
 	}, nil
 }
@@ -138,10 +138,7 @@ func (s *state) learn(uuid string, id row.ID, owner row.Owner) *known {
 	k := &known{id: id, owner: owner}
 	s.known[uuid] = k
 	s.uuids[id] = append(s.uuids[id], uuid)
-	if s.owned[owner] == nil {
-		s.owned[owner] = map[string]struct{}{}
-	}
-	s.owned[owner][uuid] = struct{}{}
+	s.owned[owner] = append(s.owned[owner], uuid)
 	return k
 }
 
@@ -175,7 +172,9 @@ func (s *state) unlearn(uuid string) {
 	} else {
 		delete(s.uuids, k.id)
 	}
-	if delete(s.owned[k.owner], uuid); len(s.owned[k.owner]) == 0 {
+	if rest := without(s.owned[k.owner], uuid); len(rest) > 0 {
+		s.owned[k.owner] = rest
+	} else {
 		delete(s.owned, k.owner)
 	}
 }

@@ -31,7 +31,7 @@ type Target struct {
 	Floor string
 }
 
-// Northbound is the OVN Northbound database. The tables that Woven writes have indexes by owner and by name.
+// Northbound is the OVN Northbound database. The tables that Woven writes have indexes by name.
 func Northbound(c config.OVN) (Target, error) {
 	m, err := nb.FullDatabaseModel()
 	if err != nil {
@@ -74,20 +74,17 @@ func rotate(remotes []string) []string {
 	return append(slices.Clone(remotes[1:]), remotes[0])
 }
 
-// northboundIndexes makes the cache find rows of ours by owner and by name without walking a table.
+// northboundIndexes makes the cache find rows of ours by name without walking a table. Whose a row is, nbsync knows: an
+// index by owner would cost 250 bytes for each row.
 func northboundIndexes() map[string][]model.ClientIndex {
-	byKey := func(key string) model.ClientIndex {
-		return model.ClientIndex{Columns: []model.ColumnKey{{Column: "external_ids", Key: key}}}
-	}
-	byName := model.ClientIndex{Columns: []model.ColumnKey{{Column: "name"}}}
 	indexes := map[string][]model.ClientIndex{}
 	for _, t := range row.Tables {
 		switch t.Naming {
 		case row.ByColumn:
 			// Where the schema has an index on the name, libovsdb drops this one.
-			indexes[t.Name] = []model.ClientIndex{byName, byKey(row.OwnerKey)}
+			indexes[t.Name] = []model.ClientIndex{{Columns: []model.ColumnKey{{Column: "name"}}}}
 		case row.ByExternalID:
-			indexes[t.Name] = []model.ClientIndex{byKey(row.NameKey), byKey(row.OwnerKey)}
+			indexes[t.Name] = []model.ClientIndex{{Columns: []model.ColumnKey{{Column: "external_ids", Key: row.NameKey}}}}
 		case row.ByReservedName, row.ByPort:
 		}
 	}
