@@ -23,21 +23,27 @@ type gateways struct {
 	changed func(node string)
 
 	mu sync.Mutex
-	// chassis maps the name of a chassis in the Southbound database, which is the node's, to what it says.
-	chassis map[string]gateway.Gateway
+	// chassis maps the name of a chassis in the Southbound database, which is the node's, to what its row says.
+	chassis map[string]told
 	// known maps a node to the last that is known of it.
 	known map[string]gateway.Gateway
 }
 
+// told is what a row of the Chassis table says.
+type told struct {
+	uuid    string
+	gateway gateway.Gateway
+}
+
 func newGateways(log logr.Logger, changed func(node string)) *gateways {
-	return &gateways{log: log, changed: changed, chassis: map[string]gateway.Gateway{}, known: map[string]gateway.Gateway{}}
+	return &gateways{log: log, changed: changed, chassis: map[string]told{}, known: map[string]gateway.Gateway{}}
 }
 
 // of returns a node's gateway; zero if it never told.
 func (g *gateways) of(node string) gateway.Gateway {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if now, ok := g.chassis[node]; ok && !now.IsZero() {
+	if now := g.chassis[node].gateway; !now.IsZero() {
 		g.known[node] = now
 	}
 	return g.known[node]
@@ -68,24 +74,29 @@ func (g *gateways) names() []string {
 	return all
 }
 
-func (g *gateways) set(name, options string) {
+// set notes what a chassis' row says.
+func (g *gateways) set(name, uuid, options string) {
 	now, err := gateway.Parse(options)
 	if err != nil {
 		g.log.Error(err, "a chassis tells nonsense of its gateway; what was known stays", "chassis", name)
 	}
 	g.mu.Lock()
 	before, had := g.chassis[name]
-	g.chassis[name] = now
+	g.chassis[name] = told{uuid: uuid, gateway: now}
 	g.mu.Unlock()
-	if !had || !before.Equal(now) {
+	if !had || !before.gateway.Equal(now) {
 		g.changed(name)
 	}
 }
 
-func (g *gateways) unset(name string) {
+// unset notes that a chassis' row is gone. A row that has taken its place in the same transaction may have been seen
+// before.
+func (g *gateways) unset(name, uuid string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	delete(g.chassis, name)
+	if g.chassis[name].uuid == uuid {
+		delete(g.chassis, name)
+	}
 }
 
 // watch follows the Chassis table of the Southbound database until ctx ends, reading only. It returns once
@@ -105,7 +116,7 @@ func (g *gateways) watch(ctx context.Context, c config.OVN) error {
 		UpdateFunc: func(_ string, _, m model.Model) { g.seen(m) },
 		DeleteFunc: func(_ string, m model.Model) {
 			if chassis, ok := m.(*sb.Chassis); ok {
-				g.unset(chassis.Name)
+				g.unset(chassis.Name, chassis.UUID)
 			}
 		},
 	})
@@ -121,6 +132,6 @@ func (g *gateways) watch(ctx context.Context, c config.OVN) error {
 
 func (g *gateways) seen(m model.Model) {
 	if chassis, ok := m.(*sb.Chassis); ok {
-		g.set(chassis.Name, chassis.OtherConfig[gateway.OptionsKey])
+		g.set(chassis.Name, chassis.UUID, chassis.OtherConfig[gateway.OptionsKey])
 	}
 }

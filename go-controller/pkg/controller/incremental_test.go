@@ -116,10 +116,10 @@ func (w *world) randomChange(r *rand.Rand) string {
 		g := gateway.Gateway{MAC: net.HardwareAddr{2, 0, 0, 0, 0, byte(r.IntN(3))}}
 		g.Addresses = []netip.Prefix{netip.MustParsePrefix(fmt.Sprintf("172.30.0.%d/24", 10+r.IntN(3)))}
 		if r.IntN(4) == 0 {
-			w.gateways.unset(name)
+			w.gateways.unset(name, "row")
 			return "chassis gone " + name
 		}
-		w.gateways.set(name, g.String())
+		w.gateways.set(name, "row", g.String())
 		return "gateway of " + name
 	case 2:
 		return w.randomService(r)

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
 	clientgotesting "k8s.io/client-go/testing"
@@ -68,4 +70,57 @@ func TestStandbyEndsWithoutHavingWorked(t *testing.T) {
 		endFirst()
 		assert.NoError(t, <-done)
 	})
+}
+
+// TestFormerLeaderLeavesTheLeaseAlone ends a leader that another has followed without its noticing.
+func TestFormerLeaderLeavesTheLeaseAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := fake.NewClientset()
+		err := lead(t.Context(), client, "woven-system", leaderelection.NewLeaderHealthzAdaptor(time.Minute), func(ctx context.Context, confirm func(context.Context) error) error {
+			assert.NoError(t, confirm(ctx))
+			lease, err := client.CoordinationV1().Leases("woven-system").Get(ctx, leaseName, metav1.GetOptions{})
+			assert.NoError(t, err)
+			other := "another"
+			lease.Spec.HolderIdentity = &other
+			_, err = client.CoordinationV1().Leases("woven-system").Update(ctx, lease, metav1.UpdateOptions{})
+			assert.NoError(t, err)
+			return confirm(ctx)
+		})
+		assert.ErrorIs(t, err, errLeadershipTaken)
+		lease, err := client.CoordinationV1().Leases("woven-system").Get(t.Context(), leaseName, metav1.GetOptions{})
+		assert.NoError(t, err)
+		assert.Equal(t, "another", *lease.Spec.HolderIdentity)
+	})
+}
+
+// TestClocksOfOthersDoNotMatter has a leader whose clock is hours off, either way, renew its lease.
+func TestClocksOfOthersDoNotMatter(t *testing.T) {
+	for _, off := range []time.Duration{-5 * time.Hour, 5 * time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			client := fake.NewClientset()
+			other, seconds := "another", int32(leaseDuration/time.Second)
+			lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: leaseName}, Spec: coordinationv1.LeaseSpec{HolderIdentity: &other, LeaseDurationSeconds: &seconds}}
+			_, err := client.CoordinationV1().Leases("woven-system").Create(t.Context(), lease, metav1.CreateOptions{})
+			assert.NoError(t, err)
+			var ended atomic.Bool // the other has stopped renewing
+			renew := func() {
+				lease.Spec.RenewTime = &metav1.MicroTime{Time: time.Now().Add(off)}
+				_, err := client.CoordinationV1().Leases("woven-system").Update(context.WithoutCancel(t.Context()), lease, metav1.UpdateOptions{})
+				assert.NoError(t, err)
+			}
+			renew()
+			go func() {
+				for range 30 {
+					time.Sleep(retryPeriod)
+					renew()
+				}
+				ended.Store(true)
+			}()
+			err = lead(t.Context(), client, "woven-system", leaderelection.NewLeaderHealthzAdaptor(time.Minute), func(context.Context, func(context.Context) error) error {
+				assert.True(t, ended.Load(), "two lead at once")
+				return errors.New("done")
+			})
+			assert.ErrorContains(t, err, "done")
+		})
+	}
 }

@@ -57,7 +57,7 @@ func TestOperationsOfOneChange(t *testing.T) {
 	settle(t, "endpoint-added")
 
 	moved := gateway.Gateway{MAC: labGateway.MAC, Addresses: w.gateways.of("a").Addresses, NextHops: labGateway.NextHops}
-	w.gateways.set("a", moved.String())
+	w.gateways.set("a", "row", moved.String())
 	settle(t, "gateway-moved")
 
 	for _, n := range w.view.Nodes() {
