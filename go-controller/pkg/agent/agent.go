@@ -63,7 +63,7 @@ func Run(ctx context.Context, o Options) error {
 	n := &node{
 		name: o.Node, ips: o.IPs, config: o.Config, log: o.Log, flows: ofctl(), conflist: o.ConfDir,
 		switchSocket: filepath.Join(o.OVSRunDir, bridgeEx+".mgmt"),
-		wakeup:       make(chan struct{}, 1), stale: func(context.Context) error { return nil },
+		wakeup:       make(chan struct{}, 1), tidy: func(_, _ context.Context) error { return nil },
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -92,7 +92,7 @@ func runNode(ctx context.Context, o Options, n *node, m *metrics) error {
 	defer local.Close()
 	n.local = local
 	s := newServer(o, n, m)
-	n.stale = s.removeStale
+	n.tidy = s.tidy
 	listenLocal(local, s.news, n.wake)
 
 	group, ctx := errgroup.WithContext(ctx)

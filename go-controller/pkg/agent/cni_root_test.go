@@ -57,6 +57,7 @@ func newRuntime(t *testing.T) *runtimeTest {
 	}
 	n.south.Store(south)
 	s := newServer(Options{Log: logr.Discard()}, n, newMetrics(prometheus.NewRegistry(), n))
+	t.Cleanup(func() { run(t, "for l in $(ip -br link | grep -o '^w[0-9a-f]*'); do ip link del $l; done") })
 	s.timeout = patience
 	listenLocal(local, s.news, n.wake)
 	listenSouthbound(south, s.news, n.wake)
@@ -109,7 +110,7 @@ func (r *runtimeTest) commit(c *ovsdb.Client, ops []libovsdb.Operation) {
 }
 
 func (r *runtimeTest) call(command, pod, uid, container, conf string, netns *os.File) cni.Response {
-	request := cni.Request{Command: command, ContainerID: container, IfName: "eth0", Config: []byte("{" + conf + "}")}
+	request := cni.Request{Command: command, ContainerID: container, IfName: "eth0", Netns: "/run/netns/" + container, Config: []byte("{" + conf + "}")}
 	if pod != "" {
 		request.Args = "IgnoreUnknown=1;K8S_POD_NAMESPACE=ns;K8S_POD_NAME=" + pod + ";K8S_POD_UID=" + uid
 	}
@@ -229,6 +230,27 @@ func TestAttachmentsOfVanishedSandboxesGo(t *testing.T) {
 	left, err := r.attachments().list(t.Context())
 	require.NoError(t, err)
 	require.Len(t, left, 1)
+
+	// Somebody removes the row, or the database is lost.
+	require.NoError(t, r.attachments().remove(t.Context(), left[0].Name))
+	require.NoError(t, r.tidy(t.Context(), t.Context()))
+	healed, err := r.attachments().list(t.Context())
+	require.NoError(t, err)
+	require.Len(t, healed, 1)
+	was, err := attachmentOf(&left[0])
+	require.NoError(t, err)
+	is, err := attachmentOf(&healed[0])
+	require.NoError(t, err)
+	require.Equal(t, was, is)
+	unlock := r.locks.lock("c1") // A DEL is at work.
+	require.NoError(t, r.attachments().remove(t.Context(), left[0].Name))
+	require.NoError(t, r.tidy(t.Context(), t.Context()))
+	none, err := r.attachments().list(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, none)
+	unlock()
+	require.NoError(t, r.tidy(t.Context(), t.Context()))
+
 	run(t, "ip link del "+left[0].Name) // as the kernel does when the namespace goes
 	require.NoError(t, r.removeStale(t.Context()))
 	left, err = r.attachments().list(t.Context())

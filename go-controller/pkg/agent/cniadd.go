@@ -60,7 +60,7 @@ func (s *server) wire(ctx, session context.Context, pod attachment, netns *os.Fi
 	first, waiting := errgroup.WithContext(ctx)
 	first.Go(func() error {
 		defer s.metrics.part("interfaces")()
-		return connect(pod.host(), pod.IfName, netns, ready.MTU, s.userspace)
+		return connect(pod, netns, ready.MTU, s.userspace)
 	})
 	first.Go(func() (err error) {
 		defer s.metrics.part("port_binding")()

@@ -56,6 +56,14 @@ func (s *server) gc(ctx context.Context, config []byte) error {
 	return errors.Join(errs...)
 }
 
+// tidy is the loop's part in attachments: rows without an interface go, interfaces without a row get theirs back.
+func (s *server) tidy(ctx, session context.Context) error {
+	if err := s.removeStale(session); err != nil {
+		return err
+	}
+	return s.heal(ctx, session)
+}
+
 // removeStale removes the attachments whose interface is gone: their network namespace went without a DEL, such as
 // in a reboot. The runtime's DEL, when it comes, finds nothing to do.
 func (s *server) removeStale(session context.Context) error {

@@ -166,6 +166,19 @@ func (l *locks) lock(container string) (unlock func()) {
 	}
 }
 
+// tryLock is lock, but does not wait.
+func (l *locks) tryLock(container string) (unlock func(), ok bool) {
+	h := l.use(container)
+	if !h.TryLock() {
+		l.leave(container, h)
+		return nil, false
+	}
+	return func() {
+		h.Unlock()
+		l.leave(container, h)
+	}, true
+}
+
 func (l *locks) use(container string) *heldLock {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -55,11 +55,11 @@ func dialSouthbound(ctx context.Context, c config.OVN, node string, log logr.Log
 
 // listenLocal tells waiting CNI commands, and the node's loop by wake, of changed rows.
 func listenLocal(local *ovsdb.Client, news *news, wake func()) {
-	local.Cache().AddEventHandler(rowHandler(func(_ string, m model.Model) {
+	local.Cache().AddEventHandler(rowHandler(func(m model.Model, gone bool) {
 		switch r := m.(type) {
 		case *vswitch.Interface:
 			news.tell(interfaceTopic(r.Name))
-			if !isHostEnd(r.Name) {
+			if !isHostEnd(r.Name) || gone {
 				wake()
 			}
 		case *vswitch.Port:
@@ -79,7 +79,7 @@ func listenLocal(local *ovsdb.Client, news *news, wake func()) {
 
 // listenSouthbound does the same for Port_Bindings.
 func listenSouthbound(south *ovsdb.Client, news *news, wake func()) {
-	south.Cache().AddEventHandler(rowHandler(func(_ string, m model.Model) {
+	south.Cache().AddEventHandler(rowHandler(func(m model.Model, _ bool) {
 		if r, ok := m.(*sb.PortBinding); ok {
 			news.tell(bindingTopic(r.LogicalPort))
 			if r.ExternalIDs[keySubnets] != "" {
@@ -89,12 +89,12 @@ func listenSouthbound(south *ovsdb.Client, news *news, wake func()) {
 	}))
 }
 
-// rowHandler calls changed for every event with the row as it is, or as it was.
-func rowHandler(changed func(table string, m model.Model)) cache.EventHandler {
+// rowHandler calls changed for every event with the row as it is or, when it is gone, as it was.
+func rowHandler(changed func(m model.Model, gone bool)) cache.EventHandler {
 	return &cache.EventHandlerFuncs{
-		AddFunc:    changed,
-		UpdateFunc: func(table string, _, m model.Model) { changed(table, m) },
-		DeleteFunc: changed,
+		AddFunc:    func(_ string, m model.Model) { changed(m, false) },
+		UpdateFunc: func(_ string, _, m model.Model) { changed(m, false) },
+		DeleteFunc: func(_ string, m model.Model) { changed(m, true) },
 	}
 }
 

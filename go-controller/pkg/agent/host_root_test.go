@@ -69,7 +69,7 @@ func TestAPodIsConnectedAndConfigured(t *testing.T) {
 	a.Addresses = append(a.Addresses, prefixP("fd00:10:244:1::3/64"))
 	a.Gateways = append(a.Gateways, addr("fd00:10:244:1::1"))
 	for range 2 {
-		require.NoError(t, connect(a.host(), a.IfName, netns, 1400, true))
+		require.NoError(t, connect(a, netns, 1400, true))
 		require.NoError(t, configure(netns, a.IfName, a.podPort, true))
 	}
 	require.NoError(t, verify(netns, a.IfName, a.podPort))

@@ -33,8 +33,8 @@ type node struct {
 	flows  *ovs.OpenFlowService
 	// switchSocket is where ovs-vswitchd takes OpenFlow connections for br-ex.
 	switchSocket string
-	// stale removes attachments whose network namespace is gone.
-	stale func(ctx context.Context) error
+	// tidy compares pods' rows with their interfaces (see server).
+	tidy func(ctx, session context.Context) error
 	// conflist is where the network configuration for the container runtime is written.
 	conflist string
 

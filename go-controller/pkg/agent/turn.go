@@ -58,9 +58,6 @@ func (n *node) turn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := n.stale(session); err != nil {
-		return err
-	}
 	switch {
 	case host == nil && n.south.Load() == nil:
 		return waiting("the Southbound database at " + n.config.OVN.Southbound)
@@ -74,6 +71,9 @@ func (n *node) turn(ctx context.Context) error {
 		return waiting("ovn-controller to connect " + bridgeEx + " to the gateway router")
 	}
 	n.ready.Store(&ready{Subnets: host.Subnets, MTU: mtu})
+	if err := n.tidy(ctx, session); err != nil {
+		return err
+	}
 	return writeConflist(n.conflist)
 }
 

@@ -12,14 +12,15 @@ import (
 
 // connect makes the pair of interfaces between the host and a pod's network namespace. The pod's end gets its
 // addresses later (configure).
-func connect(host, ifName string, netns *os.File, mtu int, userspace bool) error {
+func connect(a attachment, netns *os.File, mtu int, userspace bool) error {
+	host := a.host()
 	// What an agent left that was killed in the middle of an ADD.
 	if err := disconnect(host); err != nil {
 		return err
 	}
 	pair := &netlink.Veth{
 		LinkAttrs: netlink.LinkAttrs{Name: host, MTU: mtu},
-		PeerName:  ifName, PeerNamespace: netlink.NsFd(netns.Fd()), PeerMTU: uint32(mtu),
+		PeerName:  a.IfName, PeerNamespace: netlink.NsFd(netns.Fd()), PeerMTU: uint32(mtu),
 	}
 	if err := netlink.LinkAdd(pair); err != nil {
 		return fmt.Errorf("interface %s: %w", host, err)
@@ -27,6 +28,9 @@ func connect(host, ifName string, netns *os.File, mtu int, userspace bool) error
 	link, err := netlink.LinkByName(host)
 	if err != nil {
 		return fmt.Errorf("interface %s: %w", host, err)
+	}
+	if err := netlink.LinkSetAlias(link, a.alias()); err != nil {
+		return fmt.Errorf("alias of %s: %w", host, err)
 	}
 	if err := apply(quietSettings(host)); err != nil {
 		return err

@@ -1,0 +1,101 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/woven-network/woven/go-controller/pkg/ovn/sb"
+	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
+)
+
+// aliasWord begins the alias (ip-link(8)) of the host's end of a pod. It holds what the Southbound database does not
+// know of an attachment, so that the attachment outlives its row: one removed by hand, or a database file that is lost.
+const aliasWord = "woven"
+
+// alias returns at most the 255 bytes that the kernel takes: a container ID has 64, a UID 36.
+func (a attachment) alias() string {
+	return strings.Join([]string{aliasWord, a.Container, a.IfName, a.UID, a.Sandbox}, " ")
+}
+
+func attachmentOfAlias(alias string) (attachment, bool) {
+	f := strings.Fields(alias)
+	if len(f) != 5 || f[0] != aliasWord {
+		return attachment{}, false
+	}
+	return attachment{Container: f[1], IfName: f[2], UID: f[3], Sandbox: f[4]}, true
+}
+
+// heal makes the rows of pods whose interface is there and whose row is not.
+func (s *server) heal(ctx, session context.Context) error {
+	ready := s.node.ready.Load()
+	south := s.node.south.Load()
+	if ready == nil || south == nil {
+		return nil
+	}
+	links, err := netlink.LinkList()
+	if err != nil {
+		return fmt.Errorf("interfaces: %w", err)
+	}
+	for _, l := range links {
+		if !isHostEnd(l.Attrs().Name) {
+			continue
+		}
+		row, err := interfaceRow(session, s.local, l.Attrs().Name)
+		if err != nil {
+			return err
+		}
+		a, ours := attachmentOfAlias(l.Attrs().Alias)
+		if row != nil || !ours || a.host() != l.Attrs().Name {
+			continue
+		}
+		if err := s.healOne(ctx, session, south, ready, a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// healOne leaves a sandbox alone on which a CNI command is at work: it is about to get its row, or has just lost it.
+func (s *server) healOne(ctx, session context.Context, south *ovsdb.Client, ready *ready, a attachment) error {
+	unlock, ok := s.locks.tryLock(a.Container)
+	if !ok {
+		return nil
+	}
+	defer unlock()
+	link, err := linkByName(a.host())
+	if err != nil || link == nil {
+		return err
+	}
+	if row, err := interfaceRow(session, s.local, a.host()); err != nil || row != nil {
+		return err
+	}
+	b, err := bindingOfUID(ctx, south, a.UID)
+	if err != nil || b == nil {
+		return err // The pod is going, or its port is not known yet.
+	}
+	a.Pod = b.LogicalPort
+	if a.podPort, err = podPortOf(b, ready.Subnets); err != nil {
+		return err
+	}
+	if _, err := s.attachments().add(session, a); err != nil {
+		return err
+	}
+	s.log.Info("made the row of a pod again", "pod", a.Pod, "container", a.Container, "interface", a.host())
+	return nil
+}
+
+// bindingOfUID returns the Port_Binding of the pod with a UID, or nil.
+func bindingOfUID(ctx context.Context, south *ovsdb.Client, uid string) (*sb.PortBinding, error) {
+	var found []sb.PortBinding
+	err := south.WhereCache(func(p *sb.PortBinding) bool { return p.Options[keyIfaceVersion] == uid }).List(ctx, &found)
+	if err != nil {
+		return nil, fmt.Errorf("port bindings: %w", err)
+	}
+	if len(found) != 1 {
+		return nil, nil
+	}
+	return &found[0], nil
+}
