@@ -41,11 +41,10 @@ var errLeadershipTaken = errors.New("leadership lost: another process holds the 
 // An election alone does not keep two from writing: a leader that is paused does not see its lease run out. What work
 // writes is therefore fenced (ovsdb.Fence), with confirm to say whether the lease is still ours.
 func lead(ctx context.Context, client kubernetes.Interface, namespace string, watchdog *leaderelection.HealthzAdaptor, work func(ctx context.Context, confirm func(context.Context) error) error) error {
-	host, err := os.Hostname()
+	identity, err := identity()
 	if err != nil {
-		return fmt.Errorf("name of this host: %w", err)
+		return err
 	}
-	identity := host + "_" + string(uuid.NewUUID())
 	election, giveBack := context.WithCancel(context.WithoutCancel(ctx))
 	defer giveBack()
 	var begun atomic.Bool // work has begun, or never will
@@ -91,6 +90,23 @@ func lead(ctx context.Context, client kubernetes.Interface, namespace string, wa
 		return errLeadershipLost
 	}
 	return err
+}
+
+// podUIDVariable is the environment variable that names the pod (metadata.uid).
+const podUIDVariable = "POD_UID"
+
+// identity is what the holder of the lease is called. In a pod it is the pod's UID: of a container that died only one
+// successor ever runs in the same pod, and by this name it goes on with the lease at once. Under a name of its own it
+// would have to wait fifteen seconds for its own lease to run out, and so would every new pod.
+func identity() (string, error) {
+	if uid := os.Getenv(podUIDVariable); uid != "" {
+		return uid, nil
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("name of this host: %w", err)
+	}
+	return host + "_" + string(uuid.NewUUID()), nil
 }
 
 // confirm asks the API server, not a memory of its last word, whether the lease is ours. It asks until there is an answer

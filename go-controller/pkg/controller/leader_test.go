@@ -93,6 +93,27 @@ func TestFormerLeaderLeavesTheLeaseAlone(t *testing.T) {
 	})
 }
 
+// TestContainerStartedAnewGoesOnWithTheLease kills a leader, which gives nothing back, and starts it again in the same pod.
+func TestContainerStartedAnewGoesOnWithTheLease(t *testing.T) {
+	t.Setenv(podUIDVariable, "b7e2")
+	synctest.Test(t, func(t *testing.T) {
+		client := fake.NewClientset()
+		holder, seconds, now := "b7e2", int32(leaseDuration/time.Second), metav1.NowMicro()
+		_, err := client.CoordinationV1().Leases("woven-system").Create(t.Context(), &coordinationv1.Lease{
+			ObjectMeta: metav1.ObjectMeta{Name: leaseName},
+			Spec:       coordinationv1.LeaseSpec{HolderIdentity: &holder, LeaseDurationSeconds: &seconds, AcquireTime: &now, RenewTime: &now},
+		}, metav1.CreateOptions{})
+		assert.NoError(t, err)
+		begin := time.Now()
+		err = lead(t.Context(), client, "woven-system", leaderelection.NewLeaderHealthzAdaptor(time.Minute), func(ctx context.Context, confirm func(context.Context) error) error {
+			assert.Less(t, time.Since(begin), time.Second)
+			assert.NoError(t, confirm(ctx))
+			return errors.New("done")
+		})
+		assert.ErrorContains(t, err, "done")
+	})
+}
+
 // TestClocksOfOthersDoNotMatter has a leader whose clock is hours off, either way, renew its lease.
 func TestClocksOfOthersDoNotMatter(t *testing.T) {
 	for _, off := range []time.Duration{-5 * time.Hour, 5 * time.Hour} {
