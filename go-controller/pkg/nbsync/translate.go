@@ -78,7 +78,8 @@ func (s *state) check(r row.Row) (*want, error) {
 	if t.Naming != row.ByExternalID && t.name(r.Model) != r.ID.Name {
 		return nil, fmt.Errorf("row %s: its model is named %q; it must have the ID's name", r.ID, t.name(r.Model))
 	}
-	return &want{Row: r, table: t}, nil
+	w := &want{Row: r, table: t}
+	return w, w.legible()
 }
 
 // elementsOf returns the elements of members-only sets that a row declares: by its memberships, and by the elements
