@@ -18,8 +18,16 @@ import (
 const callTimeout = 90 * time.Second
 
 // Call sends one command to the agent and returns the result's JSON text, or nil when the command has none. An
-// error is always a *types.Error with a code of the specification.
+// error is always a *types.Error with a code of the specification. An agent that is being restarted is waited for.
 func Call(command string, args *skel.CmdArgs) (json.RawMessage, error) {
+	wait := patience
+	if command == Status || command == GC {
+		wait = 0 // STATUS asks whether the agent is there now; GC comes again.
+	}
+	return call(command, args, wait)
+}
+
+func call(command string, args *skel.CmdArgs, wait time.Duration) (json.RawMessage, error) {
 	socket, err := socketOf(args.StdinData)
 	if err != nil {
 		return nil, types.NewError(types.ErrDecodingFailure, "the network configuration is not JSON", err.Error())
@@ -27,7 +35,7 @@ func Call(command string, args *skel.CmdArgs) (json.RawMessage, error) {
 	request := Request{
 		Command: command, ContainerID: args.ContainerID, Netns: args.Netns, IfName: args.IfName, Args: args.Args, Config: args.StdinData,
 	}
-	response, err := Send(socket, request)
+	response, err := sendPatiently(socket, request, wait)
 	if err != nil {
 		return nil, unreachable(command, err)
 	}

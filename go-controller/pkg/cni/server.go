@@ -22,26 +22,29 @@ type Handler func(ctx context.Context, request Request, netns *os.File) Response
 // readTimeout is how long the agent waits for a request that was begun.
 const readTimeout = 5 * time.Second
 
-// Listen makes the agent's socket, for root only, in place of one that an earlier agent left.
+// Listen makes the agent's socket, for root only, in place of one that an earlier agent left. It gets its name when it
+// takes connections: a shim that waits for it (sendPatiently) sees that as one event. The name stays when the agent ends.
 func Listen(socket string) (*net.UnixListener, error) {
 	if err := os.MkdirAll(filepath.Dir(socket), 0o755); err != nil {
 		return nil, err
 	}
-	if err := os.Remove(socket); err != nil && !errors.Is(err, os.ErrNotExist) {
+	unnamed := socket + "~"
+	if err := os.Remove(unnamed); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket, Net: "unix"})
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: unnamed, Net: "unix"})
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Chmod(socket, 0o600); err != nil {
+	l.SetUnlinkOnClose(false)
+	if err := errors.Join(os.Chmod(unnamed, 0o600), os.Rename(unnamed, socket)); err != nil {
 		_ = l.Close()
 		return nil, err
 	}
 	return l, nil
 }
 
-// Serve answers requests, each on a goroutine of its own, until ctx ends; it returns when all are answered.
+// Serve answers requests, each on a goroutine of its own, until ctx ends; it returns when no handler runs any more.
 func Serve(ctx context.Context, l *net.UnixListener, handle Handler) error {
 	var connections sync.WaitGroup
 	defer connections.Wait()
@@ -64,7 +67,7 @@ func Serve(ctx context.Context, l *net.UnixListener, handle Handler) error {
 
 // serve answers the one request of a connection. There is nobody to tell of an error but the shim, which sees
 // the connection close and reports that to the runtime.
-func serve(ctx context.Context, conn *net.UnixConn, handle Handler) {
+func serve(agent context.Context, conn *net.UnixConn, handle Handler) {
 	request, netns, err := receive(conn)
 	if netns != nil {
 		defer netns.Close()
@@ -72,7 +75,7 @@ func serve(ctx context.Context, conn *net.UnixConn, handle Handler) {
 	if err != nil {
 		return
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(agent)
 	defer cancel()
 	go func() {
 		// The shim sends nothing more, so this read ends when it exits.
@@ -80,8 +83,8 @@ func serve(ctx context.Context, conn *net.UnixConn, handle Handler) {
 		cancel()
 	}()
 	answer, err := encode(handle(ctx, request, netns))
-	if err != nil {
-		return
+	if err != nil || agent.Err() != nil {
+		return // The agent ends. What it has not finished is no failure: the shim asks the agent that follows.
 	}
 	_ = conn.SetWriteDeadline(time.Now().Add(readTimeout))
 	_, _ = conn.Write(answer)

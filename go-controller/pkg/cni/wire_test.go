@@ -79,12 +79,61 @@ func TestErrorsHaveCodes(t *testing.T) {
 
 	gone := filepath.Join(t.TempDir(), "none")
 	for command, code := range map[string]uint{Add: 11, Del: 11, Check: 11, GC: 11, Status: 50} {
-		_, err = Call(command, argsFor(gone, ""))
+		_, err = call(command, argsFor(gone, ""), 0)
 		var coded *types.Error
 		require.ErrorAs(t, err, &coded)
 		require.Equal(t, code, coded.Code, command)
 		require.Contains(t, coded.Msg, "look at the pod woven-node")
 	}
+}
+
+// TestAnAgentThatIsRestartedIsWaitedFor ends an agent before it has answered, and another, that knows nothing, answers.
+func TestAnAgentThatIsRestartedIsWaitedFor(t *testing.T) {
+	dir, err := os.MkdirTemp("", "woven")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	socket := filepath.Join(dir, "s")
+	asked := make(chan struct{}, 1)
+	agent := func(handle Handler) (end func()) {
+		l, err := Listen(socket)
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(context.Background())
+		served := make(chan error, 1)
+		go func() { served <- Serve(ctx, l, handle) }()
+		return func() {
+			cancel()
+			require.NoError(t, <-served)
+		}
+	}
+	endFirst := agent(func(ctx context.Context, _ Request, _ *os.File) Response {
+		asked <- struct{}{}
+		<-ctx.Done()
+		return Response{Error: types.NewError(11, "interrupted", "")}
+	})
+	type outcome struct {
+		result json.RawMessage
+		err    error
+	}
+	got := make(chan outcome, 1)
+	go func() {
+		result, err := call(Add, argsFor(socket, ""), time.Minute)
+		got <- outcome{result, err}
+	}()
+	<-asked
+	endFirst()
+	_, err = call(Status, argsFor(socket, ""), 0)
+	require.ErrorContains(t, err, "does not answer", "the socket's name is there, but no agent")
+	defer agent(func(context.Context, Request, *os.File) Response { return Response{Result: []byte(`1`)} })()
+	o := <-got
+	require.NoError(t, o.err)
+	require.Equal(t, "1", string(o.result))
+}
+
+func TestPatienceEnds(t *testing.T) {
+	begin := time.Now()
+	_, err := call(Add, argsFor(filepath.Join(t.TempDir(), "none"), ""), 50*time.Millisecond)
+	require.ErrorContains(t, err, "does not answer")
+	require.GreaterOrEqual(t, time.Since(begin), 50*time.Millisecond)
 }
 
 func TestTheHandlerLearnsThatTheShimIsGone(t *testing.T) {
