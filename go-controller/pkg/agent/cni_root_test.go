@@ -144,12 +144,12 @@ func (r *runtimeTest) wired(container string) {
 func TestALifeOfAPod(t *testing.T) {
 	r := newRuntime(t)
 	netns := file(t, other(t))
-	r.code(types.ErrTryAgainLater, "the node agent has just started", r.call(cni.Add, "web", "1", "c1", "", netns))
 	r.code(types.ErrPluginNotAvailable, "the node agent has just started", r.call(cni.Status, "", "", "", "", nil))
+	answer := r.adding("web", "1", "c1", netns) // an ADD waits for what STATUS does not
 	r.ready()
+	r.news.tell(readyTopic)
 	require.Nil(t, r.call(cni.Status, "", "", "", "", nil).Error)
 
-	answer := r.adding("web", "1", "c1", netns)
 	r.bind("other", "7") // wakes nobody
 	r.bind("web", "1")
 	r.wired("c1")
@@ -192,9 +192,10 @@ func TestALifeOfAPod(t *testing.T) {
 
 func TestAddSaysWhatItWaitedFor(t *testing.T) {
 	r := newRuntime(t)
-	r.ready()
 	netns := file(t, other(t))
 	r.timeout = 300 * time.Millisecond
+	r.code(types.ErrTryAgainLater, "the node agent has just started", r.call(cni.Add, "web", "2", "c1", "", netns))
+	r.ready()
 	r.code(types.ErrTryAgainLater, "waited for its port in the Southbound database; look at woven-controller", r.call(cni.Add, "web", "2", "c1", "", netns))
 	r.bind("web", "1")
 	r.code(types.ErrTryAgainLater, "which has an earlier pod's (1)", r.call(cni.Add, "web", "2", "c1", "", netns))

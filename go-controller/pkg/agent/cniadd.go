@@ -20,9 +20,9 @@ const cleanupTimeout = 5 * time.Second
 // database; the pod's end is configured while OVN installs the port's flows. When it returns, the pod's first
 // packet passes.
 func (s *server) add(ctx context.Context, pod attachment, netns *os.File) (*current.Result, error) {
-	ready := s.node.ready.Load()
-	if ready == nil {
-		return nil, tryAgain("the node's network is not ready: %s", s.node.notReady())
+	ready, err := s.awaitReady(ctx)
+	if err != nil {
+		return nil, err
 	}
 	session, err := s.session(ctx)
 	if err != nil {
@@ -37,6 +37,20 @@ func (s *server) add(ctx context.Context, pod attachment, netns *os.File) (*curr
 		return nil, err
 	}
 	return result, nil
+}
+
+// awaitReady waits until the loop of an agent that has just started has looked at everything once. An error would cost
+// the pod ten seconds or more: so long kubelet waits before it tries again.
+func (s *server) awaitReady(ctx context.Context) (*ready, error) {
+	var state *ready
+	err := s.news.await(ctx, readyTopic, func() (bool, error) {
+		state = s.node.ready.Load()
+		return state != nil, nil
+	})
+	if err != nil {
+		return nil, tryAgain("the node's network is not ready: %s", s.node.notReady())
+	}
+	return state, nil
 }
 
 // already answers an ADD that is given again, as the specification allows.

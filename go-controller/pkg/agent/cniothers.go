@@ -56,8 +56,10 @@ func (s *server) gc(ctx context.Context, config []byte) error {
 	return errors.Join(errs...)
 }
 
-// tidy is the loop's part in attachments: rows without an interface go, interfaces without a row get theirs back.
+// tidy is the loop's part in attachments, once the node is ready: who waits for that goes on, rows without an interface
+// go, interfaces without a row get theirs back.
 func (s *server) tidy(ctx, session context.Context) error {
+	s.news.tell(readyTopic)
 	if err := s.removeStale(session); err != nil {
 		return err
 	}

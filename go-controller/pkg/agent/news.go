@@ -15,7 +15,10 @@ type news struct {
 
 func newNews() *news { return &news{waiting: map[string]map[chan struct{}]bool{}} }
 
-// Topics.
+// readyTopic is the node's being ready.
+const readyTopic = "ready"
+
+// Topics of rows.
 func bindingTopic(logicalPort string) string { return "binding " + logicalPort }
 func interfaceTopic(name string) string      { return "interface " + name }
 
