@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/woven-network/woven/test/bench/control"
 	"github.com/woven-network/woven/test/bench/figure"
+	"github.com/woven-network/woven/test/bench/node"
 )
 
 func main() {
@@ -33,8 +35,10 @@ func run(ctx context.Context) error {
 	repeats := flag.Int("repeats", 3, "how often to measure what takes long")
 	idle := flag.Duration("idle", time.Minute, "how long to watch an idle process")
 	out := flag.String("out", "out", "folder with the programs to measure, and for the results")
+	kubeconfig := flag.String("kubeconfig", os.Getenv("KUBECONFIG"), "of a running cluster, for what is measured on a node")
+	onNode := flag.String("node", "", "the node to measure; empty leaves that out")
 	keep := flag.Bool("keep", false, "keep data and logs")
-	steps := flag.String("steps", "burst,one,memory,restart,idle", "what to measure of the controller")
+	steps := flag.String("steps", "burst,one,memory,restart,idle", "what to measure of the controller; empty leaves it out")
 	wait := flag.Bool("wait", false, "leave everything running in the end, for a look at it")
 	flag.Parse()
 	o := control.Options{
@@ -48,13 +52,20 @@ func run(ctx context.Context) error {
 		}
 		o.Sizes = append(o.Sizes, n)
 	}
-	figures, err := control.Measure(ctx, o)
-	if len(figures) > 0 {
-		if err := show(figures, *out); err != nil {
-			return err
-		}
+	var figures []figure.Figure
+	var errs []error
+	if *onNode != "" {
+		measured, err := node.Measure(ctx, node.Options{Kubeconfig: *kubeconfig, Node: *onNode, Repeats: *repeats, Idle: *idle, Progress: os.Stderr})
+		figures, errs = append(figures, measured...), append(errs, err)
 	}
-	return err
+	if *steps != "" {
+		measured, err := control.Measure(ctx, o)
+		figures, errs = append(figures, measured...), append(errs, err)
+	}
+	if len(figures) > 0 {
+		errs = append(errs, show(figures, *out))
+	}
+	return errors.Join(errs...)
 }
 
 // show writes the table, the JSON and the chart.

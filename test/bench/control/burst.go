@@ -7,6 +7,7 @@ import (
 
 	"github.com/woven-network/woven/test/bench/figure"
 	"github.com/woven-network/woven/test/bench/process"
+	"github.com/woven-network/woven/test/bench/scrape"
 )
 
 // bursts adds burstPods pods as fast as the API server takes them, several times; the last ones stay.
@@ -51,8 +52,8 @@ func (b *bench) bursts(ctx context.Context, size int) error {
 		}
 		rate.Samples = append(rate.Samples, burstPods/last.Sub(begin).Seconds())
 		lag.Samples = append(lag.Samples, max(0, milliseconds(last.Sub(accepted))))
-		transactions.Samples = append(transactions.Samples, after.metrics.since(before.metrics, "woven_nbsync_transactions_total")/burstPods)
-		operations.Samples = append(operations.Samples, after.metrics.since(before.metrics, "woven_nbsync_operations_total")/burstPods)
+		transactions.Samples = append(transactions.Samples, after.metrics.Since(before.metrics, "woven_nbsync_transactions_total")/burstPods)
+		operations.Samples = append(operations.Samples, after.metrics.Since(before.metrics, "woven_nbsync_operations_total")/burstPods)
 		writes.Samples = append(writes.Samples, float64(after.writes-before.writes))
 		cpu.Samples = append(cpu.Samples, milliseconds(after.cpu-before.cpu)/burstPods)
 		if repeat == b.Repeats-1 {
@@ -83,7 +84,7 @@ func (b *bench) removeBurst(ctx context.Context, size int) error {
 
 // reading is what counters say at one moment.
 type reading struct {
-	metrics metrics
+	metrics scrape.Metrics
 	// writes to the API, but for the leader's Lease.
 	writes int
 	cpu    time.Duration
@@ -146,10 +147,10 @@ func (b *bench) onePod(ctx context.Context, size int) error {
 		if err != nil {
 			return err
 		}
-		if n := after.since(before, "woven_nbsync_transactions_total"); n != 1 {
+		if n := after.Since(before, "woven_nbsync_transactions_total"); n != 1 {
 			return fmt.Errorf("one pod took %g transactions", n)
 		}
-		in := after.since(before, "woven_nbsync_sync_seconds_sum") - after.since(before, "woven_nbsync_transaction_seconds_sum")
+		in := after.Since(before, "woven_nbsync_sync_seconds_sum") - after.Since(before, "woven_nbsync_transaction_seconds_sum")
 		inside.Samples = append(inside.Samples, 1000*in)
 		if err := b.removePods(ctx, size-1, size, b.generation); err != nil {
 			return err

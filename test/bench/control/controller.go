@@ -8,12 +8,11 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/woven-network/woven/test/bench/process"
+	"github.com/woven-network/woven/test/bench/scrape"
 )
 
 // controller is a running woven-controller.
@@ -83,10 +82,8 @@ func (l *listener) Write(said []byte) (int, error) {
 	return l.w.Write(said)
 }
 
-// metrics is what /metrics says: a series, with its labels, and its value.
-type metrics map[string]float64
-
-func (c *controller) metrics(ctx context.Context) (metrics, error) {
+// metrics reads /metrics.
+func (c *controller) metrics(ctx context.Context) (scrape.Metrics, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.metricsURL, nil)
 	if err != nil {
 		return nil, err
@@ -100,44 +97,8 @@ func (c *controller) metrics(ctx context.Context) (metrics, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parseMetrics(string(text)), nil
+	return scrape.Parse(string(text)), nil
 }
-
-func parseMetrics(text string) metrics {
-	m := metrics{}
-	for line := range strings.Lines(text) {
-		name, value, ok := cutLast(strings.TrimSpace(line), " ")
-		if !ok || strings.HasPrefix(line, "#") {
-			continue
-		}
-		if n, err := strconv.ParseFloat(value, 64); err == nil {
-			m[name] = n
-		}
-	}
-	return m
-}
-
-func cutLast(s, separator string) (before, after string, ok bool) {
-	i := strings.LastIndex(s, separator)
-	if i < 0 {
-		return s, "", false
-	}
-	return s[:i], s[i+len(separator):], true
-}
-
-// sum adds the series of one name, whatever their labels.
-func (m metrics) sum(name string) float64 {
-	total := 0.0
-	for series, n := range m {
-		if series == name || strings.HasPrefix(series, name+"{") {
-			total += n
-		}
-	}
-	return total
-}
-
-// since returns how much a name's sum has grown.
-func (m metrics) since(before metrics, name string) float64 { return m.sum(name) - before.sum(name) }
 
 // free returns an address of loopback at which nobody listens now.
 func free() (string, error) {
