@@ -7,9 +7,11 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/yaml"
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
@@ -40,6 +42,7 @@ func (c *Cluster) wovenSteps() []step.Step {
 		{Title: "import Woven's images", Do: c.importImages},
 		{Title: "install Woven", Do: c.installWoven},
 		{Title: "wait for Woven", Log: rolloutLog, Do: c.waitForWoven},
+		{Title: "replace outdated pods of Open vSwitch", Log: rolloutLog, Do: c.replaceOVS},
 		{Title: "wait for the nodes and CoreDNS to be ready", Log: rolloutLog, Do: c.waitForNodes},
 	}
 }
@@ -78,10 +81,7 @@ func (c *Cluster) installWoven(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.apply(ctx, "-k", overlay); err != nil {
-		return err
-	}
-	return c.replaceOVS(ctx)
+	return c.apply(ctx, "-k", overlay)
 }
 
 func (c *Cluster) apply(ctx context.Context, args ...string) error {
@@ -168,28 +168,55 @@ func (c *Cluster) kustomization(manifests string) (string, error) {
 	return dir, os.WriteFile(filepath.Join(dir, "kustomization.yaml"), text, 0o644)
 }
 
-// replaceOVS deletes pods of Open vSwitch that run another image than the manifests now say: their DaemonSet waits
-// for that, as an administrator chooses the moment.
+// replaceOVS replaces pods of Open vSwitch that run another image than the manifests now say: their DaemonSet waits
+// for a person to do it. One node after the other, and not before the agents are there: in the userspace datapath a
+// node without ovs-vswitchd and without an agent that lends the NIC its addresses is cut off from the API server.
 func (c *Cluster) replaceOVS(ctx context.Context) error {
 	built, err := c.image(image.OVN)
 	if err != nil {
 		return err
 	}
-	out, err := c.kubectl(ctx, "get", "pods", "--namespace", namespace, "--selector", "app.kubernetes.io/name=woven-ovs",
-		"--output", `jsonpath={range .items[*]}{.metadata.name} {.spec.containers[0].image}{"\n"}{end}`).Output()
+	pods, err := c.ovsPods(ctx)
 	if err != nil {
 		return err
 	}
-	for line := range strings.Lines(string(out)) {
-		f := strings.Fields(line)
-		if len(f) != 2 || f[1] == built.Ref() {
+	for _, old := range pods {
+		if old.image == built.Ref() {
 			continue
 		}
-		if err := c.runKubectl(ctx, "", "delete", "pod", "--namespace", namespace, f[0]); err != nil {
+		if err := c.runKubectl(ctx, "", "delete", "pod", "--namespace", namespace, old.name); err != nil {
 			return err
 		}
+		err := wait.PollUntilContextTimeout(ctx, time.Second, 3*time.Minute, true, func(ctx context.Context) (bool, error) {
+			now, err := c.ovsPods(ctx)
+			return slices.ContainsFunc(now, func(p ovsPod) bool { return p.node == old.node && p.name != old.name && p.ready }), err
+		})
+		if err != nil {
+			return fmt.Errorf("Open vSwitch on %s is not ready again: %w", old.node, err)
+		}
 	}
-	return nil
+	return c.waitForWoven(ctx)
+}
+
+type ovsPod struct {
+	name, node, image string
+	ready             bool
+}
+
+func (c *Cluster) ovsPods(ctx context.Context) ([]ovsPod, error) {
+	out, err := c.kubectl(ctx, "get", "pods", "--namespace", namespace, "--selector", "app.kubernetes.io/name=woven-ovs", "--output",
+		`jsonpath={range .items[*]}{.metadata.name} {.spec.nodeName} {.spec.containers[0].image} {.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}`).Output()
+	if err != nil {
+		return nil, err
+	}
+	var pods []ovsPod
+	for line := range strings.Lines(string(out)) {
+		// A pod that is not yet scheduled has fewer words.
+		if f := strings.Fields(line); len(f) == 4 {
+			pods = append(pods, ovsPod{name: f[0], node: f[1], image: f[2], ready: f[3] == "True"})
+		}
+	}
+	return pods, nil
 }
 
 func (c *Cluster) waitForWoven(ctx context.Context) error {
