@@ -15,18 +15,18 @@ import (
 // returnTimeout is how long after the return of what was killed a new pod may take to run.
 const returnTimeout = 10 * time.Second
 
-// victim is a container of one of Woven's workloads, on the first worker if the workload runs on all nodes.
+// victim is a container of one of Woven's workloads, on every node that the workload runs on.
 type victim struct {
 	workload, container string
 }
 
-// testKilled kills, with SIGKILL, each process of the control side, then all of them at once, on all nodes. Between
+// testKilled kills, with SIGKILL, each process of the control side on all nodes, then all of them at once. Between
 // pods on different nodes pings every 10 ms and TCP streams go on and lose not one packet; pods made before, during
 // and after run within ten seconds of the return of what was killed.
 func testKilled(t *testing.T) {
 	ns := newNamespace(t)
 	pods := run(t, ns, netexec("from", workers()[0].name), netexec("to", workers()[1].name))
-	made := startBirths(t, ns)
+	made := startBirths(t, ns, birthplaces(t)...)
 	everything := []victim{
 		{"woven-controller", "controller"},
 		{"woven-node", "agent"},
@@ -37,24 +37,25 @@ func testKilled(t *testing.T) {
 	}
 	for _, v := range everything {
 		t.Run(v.container, func(t *testing.T) {
-			killWhilePackets(t, made, pods, v.on(t, workers()[0])...)
+			killWhilePackets(t, made, pods, v.all(t)...)
 		})
 	}
 	t.Run("databases", func(t *testing.T) {
-		killWhilePackets(t, made, pods, append(everything[4].on(t, workers()[0]), everything[5].on(t, workers()[0])...)...)
+		killWhilePackets(t, made, pods, append(everything[4].all(t), everything[5].all(t)...)...)
 	})
 	t.Run("everything", func(t *testing.T) {
 		var all []killing
 		for _, v := range everything {
-			all = append(all, v.on(t, cluster.nodes...)...)
+			all = append(all, v.all(t)...)
 		}
 		killWhilePackets(t, made, pods, all...)
 	})
 }
 
-// on finds the containers on the nodes; that of a workload with one pod wherever it is.
-func (v victim) on(t *testing.T, nodes ...node) []killing {
+// all finds the containers.
+func (v victim) all(t *testing.T) []killing {
 	t.Helper()
+	nodes := cluster.nodes
 	if v.workload == "woven-controller" || v.workload == "woven-ovn-central" {
 		nodes = []node{controlPlane()}
 	}
