@@ -48,7 +48,7 @@ quote = '$(subst ','\'',$(1))'
 
 TOOL = go tool -modfile=test/tools/go.mod
 
-.PHONY: binaries prepare test test-unit test-apiserver test-root test-e2e lint generate check-generated
+.PHONY: binaries prepare test test-unit test-apiserver test-root test-e2e bench lint generate check-generated
 binaries: ## Build the four programs into out/
 	@CGO_ENABLED=0 go build -o out/ ./go-controller/cmd/...
 
@@ -69,6 +69,13 @@ test-root: ## Tests that make network namespaces, but no cluster [root]
 
 test-e2e: ## Tests in the cluster of `make up` [root; RUN='regexp' for some]
 	@go test -tags e2e -count=1 -timeout 20m -v ./test/e2e/... $(if $(RUN),-run '$(RUN)')
+
+# What is measured on a node of the cluster of `make up` is left out while none is up.
+BENCH_NODE ?= worker-1
+bench: binaries sandbox ## Measure: table, out/bench.json, out/bench.svg (docs/performance.md) [SIZES=1000,50000; root and `make up` for CNI]
+	@go build -o bin/bench ./test/bench
+	@if environment=$$(bin/sandbox env 2>/dev/null); then eval "$$environment"; node=$(BENCH_NODE); else echo "no cluster is up: CNI ADD is left out"; fi; \
+	bin/bench --node="$$node" $(if $(SIZES),--sizes=$(SIZES))
 
 lint: ## golangci-lint, with the rules that keep translators pure
 	@$(TOOL) golangci-lint run ./...

@@ -4,12 +4,22 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"text/tabwriter"
 )
 
-// Table writes figures for people, those of one group together, in their order.
+// Table writes figures for people: those of one group together, in it those of one name, by size.
 func Table(w io.Writer, figures []Figure) error {
+	figures = slices.Clone(figures)
+	// places maps a group and name to where it first stands.
+	places := map[string]int{}
+	for i, f := range figures {
+		if _, ok := places[f.Group+f.Name]; !ok {
+			places[f.Group+f.Name] = i
+		}
+	}
+	slices.SortStableFunc(figures, func(a, b Figure) int { return places[a.Group+a.Name] - places[b.Group+b.Name] })
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	group := ""
 	for _, f := range figures {
