@@ -78,6 +78,7 @@ func TestFormerLeaderLeavesTheLeaseAlone(t *testing.T) {
 		client := fake.NewClientset()
 		err := lead(t.Context(), client, "woven-system", leaderelection.NewLeaderHealthzAdaptor(time.Minute), func(ctx context.Context, confirm func(context.Context) error) error {
 			assert.NoError(t, confirm(ctx))
+			time.Sleep(retryPeriod / 2) // Between two renewals: the fake, unlike an API server, would take one from a former holder.
 			lease, err := client.CoordinationV1().Leases("woven-system").Get(ctx, leaseName, metav1.GetOptions{})
 			assert.NoError(t, err)
 			other := "another"

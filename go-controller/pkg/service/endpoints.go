@@ -6,6 +6,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"github.com/woven-network/woven/go-controller/pkg/kube"
 )
 
 // backends returns where connections to a port of a Service go, in one IP family: the addresses with port numbers of
@@ -69,8 +71,8 @@ func addressOf(e discoveryv1.Endpoint, is4 bool) (netip.Addr, bool) {
 	if len(e.Addresses) == 0 {
 		return netip.Addr{}, false
 	}
-	a, err := netip.ParseAddr(e.Addresses[0])
-	return a, err == nil && a.Is4() == is4
+	a, ok := kube.Address(e.Addresses[0])
+	return a, ok && a.Is4() == is4
 }
 
 func isTrue(b *bool) bool { return b != nil && *b }

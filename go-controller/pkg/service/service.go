@@ -43,6 +43,9 @@ func Translate(v *kube.View, c *config.Parsed, namespace, name string) []row.Row
 	// vips maps a protocol to the vips column of its load balancer.
 	vips := map[corev1.Protocol]map[string]string{}
 	for _, port := range s.Spec.Ports {
+		if port.Port < 1 || port.Port > 65535 {
+			continue // The API server refuses it; a row with it would be refused for all the others of the Service.
+		}
 		for _, ip := range clusterIPs(s) {
 			protocol := protocolOf(port)
 			if vips[protocol] == nil {
@@ -95,7 +98,7 @@ func clusterIPs(s *corev1.Service) []netip.Addr {
 	}
 	var ips []netip.Addr
 	for _, text := range texts {
-		if ip, err := netip.ParseAddr(text); err == nil { // "None" and "" are no addresses.
+		if ip, ok := kube.Address(text); ok { // "None" and "" are no addresses.
 			ips = append(ips, ip)
 		}
 	}

@@ -79,6 +79,12 @@ func own(c *config.Parsed, node *corev1.Node) ([]netip.Prefix, error) {
 		subnets = append(subnets, p.Masked())
 	}
 	slices.SortFunc(subnets, func(a, b netip.Prefix) int { return a.Addr().Compare(b.Addr()) })
+	for i, s := range subnets {
+		if i > 0 && s.Addr().Is4() == subnets[i-1].Addr().Is4() {
+			return nil, Refused{"BadPodCIDR", fmt.Sprintf("spec.podCIDRs %v has more than one network of a family; "+
+				"no pod of this node gets a network. Delete the Node object and let it register again", texts)}
+		}
+	}
 	return subnets, nil
 }
 
@@ -86,8 +92,8 @@ func own(c *config.Parsed, node *corev1.Node) ([]netip.Prefix, error) {
 func hostAddresses(c *config.Parsed, node *corev1.Node) []netip.Addr {
 	var found []netip.Addr
 	for _, a := range node.Status.Addresses {
-		ip, err := netip.ParseAddr(a.Address)
-		if a.Type == corev1.NodeInternalIP && err == nil && inUse(c, ip) {
+		ip, ok := kube.Address(a.Address)
+		if a.Type == corev1.NodeInternalIP && ok && inUse(c, ip) {
 			found = append(found, ip)
 		}
 	}
