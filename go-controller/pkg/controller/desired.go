@@ -85,7 +85,7 @@ func (d *desired) rows(owner row.Owner) ([]row.Row, error) {
 	case "node":
 		return d.node(rest)
 	case "pod":
-		return d.pod(namespace, name), nil
+		return d.pod(owner, namespace, name), nil
 	case "service":
 		return service.Translate(d.view, d.config, namespace, name), nil
 	}
@@ -111,8 +111,8 @@ func (d *desired) node(name string) ([]row.Row, error) {
 	return topology.Node(d.view, d.config, name, facts), nil
 }
 
-func (d *desired) pod(namespace, name string) []row.Row {
-	owner, object := pod.Owner(namespace, name), d.view.Pod(namespace, name)
+func (d *desired) pod(owner row.Owner, namespace, name string) []row.Row {
+	object := d.view.Pod(namespace, name)
 	reference := podReference(namespace, name)
 	if !kube.OnNetwork(object) {
 		d.problems.solved(reference)

@@ -25,17 +25,30 @@ import (
 func (d *desired) restore(ctx context.Context, northbound client.Client, log logr.Logger) error {
 	d.restoreFromPods(log)
 
-	var ports []nb.LogicalSwitchPort
-	var routerPorts []nb.LogicalRouterPort
-	var routers []nb.LogicalRouter
-	for _, list := range []any{&ports, &routerPorts, &routers} {
+	var all found
+	for _, list := range []any{&all.ports, &all.routerPorts, &all.routers} {
 		if err := northbound.List(ctx, list); err != nil {
 			return fmt.Errorf("read what the Northbound database holds: %w", err)
 		}
 	}
+	d.learn(all, log)
+	return nil
+}
+
+// found is what the Northbound database holds of the tables that decisions are kept in. Any of it may have been changed
+// by hand.
+type found struct {
+	ports       []nb.LogicalSwitchPort
+	routerPorts []nb.LogicalRouterPort
+	routers     []nb.LogicalRouter
+}
+
+// learn takes up the decisions that rows tell. What is no address counts for nothing; what is no address of the right
+// network, or another's, is claimed in vain or not used when the owner is translated.
+func (d *desired) learn(all found, log logr.Logger) {
 	// Sorted, so that of two rows that say one address it is always the same that keeps it.
-	slices.SortFunc(ports, func(a, b nb.LogicalSwitchPort) int { return cmp.Compare(a.Name, b.Name) })
-	for _, port := range ports {
+	slices.SortFunc(all.ports, func(a, b nb.LogicalSwitchPort) int { return cmp.Compare(a.Name, b.Name) })
+	for _, port := range all.ports {
 		if owner := row.Owner(port.ExternalIDs[row.OwnerKey]); strings.HasPrefix(string(owner), "pod/") {
 			mine := holder(owner, port.ExternalIDs[pod.UIDKey])
 			if now := d.holderOf(owner); now != "" && now != mine {
@@ -49,7 +62,7 @@ func (d *desired) restore(ctx context.Context, northbound client.Client, log log
 			}
 		}
 	}
-	for _, port := range routerPorts {
+	for _, port := range all.routerPorts {
 		node, ok := strings.CutPrefix(port.ExternalIDs[row.OwnerKey], "node/")
 		if !ok || port.Name != topology.GatewayJoinPort(node) {
 			continue
@@ -62,13 +75,12 @@ func (d *desired) restore(ctx context.Context, northbound client.Client, log log
 			}
 		}
 	}
-	for _, router := range routers {
+	for _, router := range all.routers {
 		node, ok := strings.CutPrefix(router.ExternalIDs[row.OwnerKey], "node/")
 		if was, err := gateway.Parse(router.ExternalIDs[topology.GatewayKey]); ok && err == nil && !was.IsZero() {
 			d.gateways.remember(node, was)
 		}
 	}
-	return nil
 }
 
 // restoreFromPods claims the addresses that running pods report. The older of two pods that report one address

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -15,12 +17,37 @@ func (t Target) explain(err error) error {
 	case strings.Contains(text, "target database"):
 		return fmt.Errorf("database %s: the server at %s does not have it; write the remote of the right database", t.Name, t.Remote)
 	case strings.Contains(text, "validation error"):
-		_, detail, _ := strings.Cut(text, "validation error")
-		_, detail, _ = strings.Cut(detail, ": ")
-		return fmt.Errorf("database %s at %s has an older schema than %s; upgrade it: %s", t.Name, t.Remote, t.Floor, detail)
+		return fmt.Errorf("database %s at %s has an older schema than %s, it lacks %s; upgrade it", t.Name, t.Remote, t.Floor, lacking(text))
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("database %s at %s does not answer; is its ovsdb-server running and the way to it open?: %w", t.Name, t.Remote, err)
 	default:
 		return fmt.Errorf("database %s at %s cannot be reached; is its ovsdb-server running?: %w", t.Name, t.Remote, err)
 	}
+}
+
+// How libovsdb names what a schema lacks: tables, and columns by the type of their table.
+var (
+	lackingTable  = regexp.MustCompile(`model for table (\w+) that does not exist`)
+	lackingColumn = regexp.MustCompile(`Object type \w+\.(\w+) contains field \w+ \([^)]*\) ovs tag (\w+)`)
+)
+
+// lacking returns what a schema lacks as libovsdb says it, in words: some of it, if it is much.
+func lacking(text string) string {
+	var all []string
+	for _, m := range lackingTable.FindAllStringSubmatch(text, -1) {
+		all = append(all, "table "+m[1])
+	}
+	for _, m := range lackingColumn.FindAllStringSubmatch(text, -1) {
+		all = append(all, "column "+m[2]+" of "+m[1])
+	}
+	const some = 3
+	slices.Sort(all)
+	switch all = slices.Compact(all); {
+	case len(all) == 0:
+		_, detail, _ := strings.Cut(text, "validation error")
+		return "something (" + detail + ")"
+	case len(all) > some:
+		return strings.Join(all[:some], ", ") + fmt.Sprintf(" and %d more", len(all)-some)
+	}
+	return strings.Join(all, ", ")
 }
