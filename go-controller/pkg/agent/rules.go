@@ -74,7 +74,8 @@ func restoreRules(f int, have []netlink.Rule) error {
 	for _, h := range have {
 		if h.Protocol == routeProtocol {
 			h.Family = f
-			if err := netlink.RuleDel(&h); err != nil {
+			// moveLocal may have removed it: agents before this one marked the local table's rule as theirs.
+			if err := netlink.RuleDel(&h); err != nil && !errors.Is(err, unix.ENOENT) {
 				return fmt.Errorf("remove rule %s: %w", h, err)
 			}
 		}
