@@ -42,7 +42,8 @@ func newNamespace(t *testing.T) string {
 	return ns.Name
 }
 
-// removeNamespace deletes a namespace and waits until its pods are gone: the next test may count what is left of them.
+// removeNamespace deletes a namespace and waits until it is gone with its pods and Services: the next test may count
+// what is left of them.
 func removeNamespace(t *testing.T, name string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), podTimeout)
@@ -51,16 +52,12 @@ func removeNamespace(t *testing.T, name string) {
 		t.Errorf("remove namespace %s: %v", name, err)
 		return
 	}
-	left := 0
 	err := wait.PollUntilContextCancel(ctx, 100*time.Millisecond, true, func(ctx context.Context) (bool, error) {
-		pods, err := cluster.client.CoreV1().Pods(name).List(ctx, metav1.ListOptions{})
-		if err == nil {
-			left = len(pods.Items)
-		}
-		return err == nil && left == 0, nil
+		_, err := cluster.client.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
+		return apierrors.IsNotFound(err), nil
 	})
 	if err != nil {
-		t.Errorf("%d pods of namespace %s are still there %s after its deletion", left, name, podTimeout)
+		t.Errorf("namespace %s is still there %s after its deletion", name, podTimeout)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/woven-network/woven/test/sandbox/fabric"
@@ -35,6 +36,11 @@ func testUninstall(t *testing.T) {
 	addressesBefore, routesBefore := addressesOf(t, n), routesOf(t, n)
 
 	agent := wovenPod(t, "woven-node", n.name)
+	t.Cleanup(func() {
+		// Were the test to end here, the node would stay without a network.
+		policy := metav1.Preconditions{UID: &agent.UID}
+		_ = cluster.client.CoreV1().Pods(system).Delete(context.Background(), agent.Name, metav1.DeleteOptions{Preconditions: &policy})
+	})
 	start := time.Now()
 	out := execInContainer(t, agent, "agent", "woven-node", "uninstall")
 	t.Logf("uninstalled after %s: %s", time.Since(start).Round(time.Millisecond), strings.TrimSpace(out))
