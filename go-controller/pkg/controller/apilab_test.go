@@ -50,6 +50,8 @@ func TestAPI(t *testing.T) {
 		{"TaintAndCordon", testTaintAndCordon},
 		{"NodeRenamed", testNodeRenamed},
 		{"NodeReplaced", testNodeReplaced},
+		{"AnnotationOfAnyText", testAnnotationOfAnyText},
+		{"ServerAway", testServerAway},
 		{"PausedLeaderWakes", testPausedLeaderWakes},
 		{"StolenLease", testStolenLease},
 		{"DeletedLease", testDeletedLease},
