@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -11,15 +12,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/tools/cache"
 )
 
-// births makes pods all the while, on some nodes in turn, and notes when each came to run. A pod that runs is
-// deleted again.
+// births makes pods and notes when each came to run. A pod that runs is deleted again.
 type births struct {
 	namespace string
 	nodes     []node
@@ -29,7 +31,7 @@ type births struct {
 	mu sync.Mutex
 	// pods maps a pod's name to its life.
 	pods map[string]*birth
-	// refused is how often the API server did not take a pod, and the last reason.
+	// refused is how often the API server did not take a pod, and reason the last reason.
 	refused int
 	reason  error
 	// changed is closed and replaced when a pod came to run.
@@ -39,19 +41,21 @@ type births struct {
 // birth is the life of a pod as the API server tells it.
 type birth struct {
 	name, node string
-	created    time.Time
+	// floor is set of a pod on its node's own network: it needs all that a pod needs but Woven, so it tells how long
+	// this machine takes.
+	floor   bool
+	created time.Time
 	// running is when its phase became Running; zero until then.
 	running time.Time
 }
 
-// birthInterval is the time between two pods.
+// birthInterval is the time between two pods, of which every second is a floor.
 const birthInterval = time.Second
 
-// startBirths makes a pod each interval until the test ends or end is called.
-func startBirths(t *testing.T, namespace string, nodes ...node) *births {
+// newBirths follows the pods of a namespace until the test ends.
+func newBirths(t *testing.T, namespace string, nodes ...node) *births {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	b := &births{namespace: namespace, nodes: nodes, stop: cancel, pods: map[string]*birth{}, changed: make(chan struct{})}
+	b := &births{namespace: namespace, nodes: nodes, stop: func() {}, pods: map[string]*birth{}, changed: make(chan struct{})}
 	// An informer, and not a watch: it survives an API server that is away.
 	factory := informers.NewSharedInformerFactoryWithOptions(cluster.client, 0, informers.WithNamespace(namespace))
 	informer := factory.Core().V1().Pods().Informer()
@@ -60,12 +64,34 @@ func startBirths(t *testing.T, namespace string, nodes ...node) *births {
 		UpdateFunc: func(_, o any) { b.saw(o.(*corev1.Pod)) },
 	})
 	require.NoError(t, err)
-	factory.Start(ctx.Done())
-	factory.WaitForCacheSync(ctx.Done())
-	b.done.Go(func() { b.make(ctx) })
+	following, end := context.WithCancel(context.Background())
+	factory.Start(following.Done())
+	factory.WaitForCacheSync(following.Done())
 	t.Cleanup(func() {
 		b.end()
+		end()
 		factory.Shutdown()
+	})
+	return b
+}
+
+// startBirths makes a pod each interval, on the nodes in turn, until the test ends or end is called.
+func startBirths(t *testing.T, namespace string, nodes ...node) *births {
+	t.Helper()
+	b := newBirths(t, namespace, nodes...)
+	var ctx context.Context
+	ctx, b.stop = context.WithCancel(context.Background())
+	b.done.Go(func() {
+		tick := time.NewTicker(birthInterval)
+		defer tick.Stop()
+		for i := 0; ; i++ {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				b.make(ctx, i/2, i%2 == 1)
+			}
+		}
 	})
 	return b
 }
@@ -82,28 +108,25 @@ func birthplaces(t *testing.T) []node {
 	return cluster.nodes
 }
 
-func (b *births) make(ctx context.Context) {
-	tick := time.NewTicker(birthInterval)
-	defer tick.Stop()
-	for i := 0; ; i++ {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		life := &birth{name: fmt.Sprintf("born-%d", i), node: b.nodes[i%len(b.nodes)].name, created: time.Now()}
+// make makes the i-th pod, or the floor beside it.
+func (b *births) make(ctx context.Context, i int, floor bool) {
+	life := &birth{name: fmt.Sprintf("born-%d", i), node: b.nodes[i%len(b.nodes)].name, floor: floor, created: time.Now()}
+	options := []podOption{idle}
+	if floor {
+		life.name = fmt.Sprintf("floor-%d", i)
+		options = append(options, func(pod *corev1.Pod) { pod.Spec.HostNetwork = true })
+	}
+	b.mu.Lock()
+	b.pods[life.name] = life
+	b.mu.Unlock()
+	attempt, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	_, err := cluster.client.CoreV1().Pods(b.namespace).Create(attempt, netexec(life.name, life.node, options...), metav1.CreateOptions{})
+	if err != nil && !apierrors.IsAlreadyExists(err) {
 		b.mu.Lock()
-		b.pods[life.name] = life
-		b.mu.Unlock()
-		attempt, cancel := context.WithTimeout(ctx, 5*time.Second)
-		_, err := cluster.client.CoreV1().Pods(b.namespace).Create(attempt, netexec(life.name, life.node, idle), metav1.CreateOptions{})
-		cancel()
-		if err != nil {
-			b.mu.Lock()
-			delete(b.pods, life.name)
-			b.refused, b.reason = b.refused+1, err
-			b.mu.Unlock()
-		}
+		defer b.mu.Unlock()
+		delete(b.pods, life.name)
+		b.refused, b.reason = b.refused+1, err
 	}
 }
 
@@ -150,7 +173,7 @@ func (b *births) awaitRunning(t *testing.T, at time.Time, after int, timeout tim
 			switch {
 			case life.running.IsZero() && life.created.Before(at):
 				missing = append(missing, life.name)
-			case !life.running.IsZero() && life.created.After(at):
+			case !life.running.IsZero() && life.created.After(at) && !life.floor:
 				born++
 			}
 		}
@@ -173,11 +196,10 @@ func (b *births) awaitRunning(t *testing.T, at time.Time, after int, timeout tim
 }
 
 // late returns for each pod that ran after a time how long after that time, or after its own creation if that was
-// later, it came to run; the slowest first.
-func (b *births) late(at time.Time) []lateness {
+// later, it came to run, the slowest first; and the slowest of the floors.
+func (b *births) late(at time.Time) (all []lateness, floor time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var all []lateness
 	for _, life := range b.pods {
 		if life.running.IsZero() || life.running.Before(at) {
 			continue
@@ -186,10 +208,15 @@ func (b *births) late(at time.Time) []lateness {
 		if life.created.After(at) {
 			from = life.created
 		}
-		all = append(all, lateness{*life, life.running.Sub(from)})
+		took := life.running.Sub(from)
+		if life.floor {
+			floor = max(floor, took)
+			continue
+		}
+		all = append(all, lateness{*life, took})
 	}
-	slices.SortFunc(all, func(a, b lateness) int { return int(b.took - a.took) })
-	return all
+	slices.SortFunc(all, func(a, b lateness) int { return cmp.Compare(b.took, a.took) })
+	return all, floor
 }
 
 // lateness is how long a pod kept one waiting.
@@ -200,4 +227,24 @@ type lateness struct {
 
 func (l lateness) String() string {
 	return fmt.Sprintf("%s on %s: made %s, ran %s, %s late", l.name, l.node, l.created.Format("05.000"), l.running.Format("05.000"), l.took.Round(time.Millisecond))
+}
+
+// returnTimeout is how long after the return of what was away a pod may take to run, beyond what this machine takes for
+// a pod that needs nothing of Woven.
+const returnTimeout = 10 * time.Second
+
+// inTime asserts that since something returned no pod kept one waiting for too long.
+func (b *births) inTime(t *testing.T, returned time.Time) {
+	t.Helper()
+	all, floor := b.late(returned)
+	require.NotEmpty(t, all, "there were no pods")
+	during := 0
+	for _, life := range all {
+		if life.created.Before(returned) {
+			during++
+		}
+		assert.LessOrEqualf(t, life.took, returnTimeout+floor, "%s\n%s", life, events(b.namespace, life.name))
+	}
+	t.Logf("%d pods came to run since the return, %d of them made before it; the slowest took %s, of those without Woven %s",
+		len(all), during, all[0].took.Round(time.Millisecond), floor.Round(time.Millisecond))
 }

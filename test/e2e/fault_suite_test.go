@@ -12,6 +12,7 @@ import (
 func TestFaults(t *testing.T) {
 	inOrder(t, []topic{
 		{"killed", testKilled},
+		{"bursts", testBursts},
 	})
 }
 
