@@ -5,6 +5,7 @@
 package gateway
 
 import (
+	"bytes"
 	"fmt"
 	"net"
 	"net/netip"
@@ -115,26 +116,31 @@ func Parse(options string) (Gateway, error) {
 	}
 	var g Gateway
 	mac, err := net.ParseMAC(values[keyMAC])
-	if err != nil || len(mac) != 6 {
-		return Gateway{}, fmt.Errorf("%s: %s=%q is not an Ethernet address", OptionsKey, keyMAC, values[keyMAC])
+	if err != nil || len(mac) != 6 || mac[0]&1 != 0 || bytes.Equal(mac, make([]byte, 6)) {
+		return Gateway{}, fmt.Errorf("%s: %s=%q is not the Ethernet address of an interface", OptionsKey, keyMAC, values[keyMAC])
 	}
 	g.MAC = mac
 	for _, is4 := range []bool{true, false} {
 		ip, via := keysOf(is4)
 		if text, ok := values[ip]; ok {
 			p, err := netip.ParsePrefix(text)
-			if err != nil || p.Addr().Is4() != is4 || p.Addr().Is4In6() {
-				return Gateway{}, fmt.Errorf("%s: %s=%q is not an address with a prefix length", OptionsKey, ip, text)
+			if err != nil || p.Addr().Is4() != is4 || !isHost(p.Addr()) {
+				return Gateway{}, fmt.Errorf("%s: %s=%q is not a host's address with a prefix length", OptionsKey, ip, text)
 			}
 			g.Addresses = append(g.Addresses, p)
 		}
 		if text, ok := values[via]; ok {
 			a, err := netip.ParseAddr(text)
-			if err != nil || a.Is4() != is4 || a.Is4In6() || a.Zone() != "" {
-				return Gateway{}, fmt.Errorf("%s: %s=%q is not an address without a zone", OptionsKey, via, text)
+			if err != nil || a.Is4() != is4 || !isHost(a) {
+				return Gateway{}, fmt.Errorf("%s: %s=%q is not a host's address without a zone", OptionsKey, via, text)
 			}
 			g.NextHops = append(g.NextHops, a)
 		}
 	}
 	return g, nil
+}
+
+// isHost tells whether a host can have the address, and whether it means the same everywhere.
+func isHost(a netip.Addr) bool {
+	return !a.Is4In6() && a.Zone() == "" && !a.IsUnspecified() && !a.IsMulticast() && !a.IsLoopback()
 }

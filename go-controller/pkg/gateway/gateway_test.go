@@ -65,6 +65,7 @@ func TestParseRefuses(t *testing.T) {
 		"woven-ip4=192.0.2.11/24", "woven-mac=x", "woven-mac=", "woven-mac", "woven-mac=00:00:5e:00:53:01:00:01",
 		"woven-mac=02:00:00:00:00:0b,woven-ip4=192.0.2.11", "woven-mac=02:00:00:00:00:0b,woven-ip4=2001:db8::b/64",
 		"woven-mac=02:00:00:00:00:0b,woven-ip6=::ffff:192.0.2.1/120", "woven-mac=02:00:00:00:00:0b,woven-via6=fe80::1%eth0",
+		"woven-mac=00:00:00:00:00:00", "woven-mac=ff:ff:ff:ff:ff:ff", "woven-mac=02:00:00:00:00:0b,woven-ip4=0.0.0.0/0", "woven-mac=02:00:00:00:00:0b,woven-via6=ff02::1",
 		"woven-mac=02:00:00:00:00:0b,woven-mac=02:00:00:00:00:0c", "woven-mac=02:00:00:00:00:0b,woven-via4=",
 	} {
 		_, err := gateway.Parse(text)
