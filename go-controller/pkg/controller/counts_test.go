@@ -63,7 +63,7 @@ func newBusy(t *testing.T) *busy {
 	go func() { done <- b.engine.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
-		<-done
+		assert.ErrorIs(t, <-done, context.Canceled)
 		client.Close()
 	})
 	for n := range burstNodes {

@@ -52,7 +52,7 @@ func (e *podEvents) await(ctx context.Context, name string) (time.Time, error) {
 		select {
 		case event, ok := <-e.added:
 			if !ok {
-				return time.Time{}, fmt.Errorf("the API server has ended the watch: %v", e.err)
+				return time.Time{}, fmt.Errorf("the API server has ended the watch: %w", e.err)
 			}
 			if event.name == name {
 				return event.at, nil

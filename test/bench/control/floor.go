@@ -21,7 +21,7 @@ func (w *world) floorOfRows(ctx context.Context, ports map[string]port) (time.Du
 	if err != nil {
 		return 0, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	d, err := startDatabase(ctx, dir, "nb", schema.Northbound)
 	if err != nil {
 		return 0, err
@@ -80,7 +80,7 @@ func (w *world) floorOfOnePod(repeats int) ([]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	in := json.NewDecoder(c)
 	transact := func(operations ...any) error {
 		request := map[string]any{"id": "floor", "method": "transact", "params": append([]any{"OVN_Northbound"}, operations...)}

@@ -66,7 +66,7 @@ func Measure(ctx context.Context, o Options) ([]figure.Figure, error) {
 	if o.Keep {
 		fmt.Fprintln(o.Progress, "data and logs:", dir)
 	} else {
-		defer os.RemoveAll(dir)
+		defer func() { _ = os.RemoveAll(dir) }()
 	}
 	w, err := newWorld(ctx, dir)
 	if err != nil {

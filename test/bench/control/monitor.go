@@ -74,7 +74,7 @@ func startMonitor(socket string) (*monitor, error) {
 	return m, nil
 }
 
-func (m *monitor) stop() { m.connection.Close() }
+func (m *monitor) stop() { _ = m.connection.Close() }
 
 func (m *monitor) read(incoming *json.Decoder) {
 	for {

@@ -145,7 +145,7 @@ func startDatabase(ctx context.Context, dir, name string, schema []byte) (*datab
 	return &database{remote: "unix:" + socket, socket: socket, process: p}, p.Await(ctx, func() error {
 		c, err := net.Dial("unix", socket)
 		if err == nil {
-			c.Close()
+			_ = c.Close()
 		}
 		return err
 	})
