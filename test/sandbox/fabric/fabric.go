@@ -3,6 +3,7 @@
 package fabric
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net"
@@ -95,11 +96,18 @@ func cable(fabric, m machine.Machine) error {
 	}
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name, attrs.MTU, attrs.MasterIndex = m.Name, plan.MTU, br.Attrs().Index
-	veth := &netlink.Veth{LinkAttrs: attrs, PeerName: NIC, PeerMTU: plan.MTU, PeerNamespace: netlink.NsPid(m.PID)}
+	veth := &netlink.Veth{LinkAttrs: attrs, PeerName: NIC, PeerMTU: plan.MTU, PeerNamespace: netlink.NsPid(m.PID), PeerHardwareAddr: mac(m.Name)}
 	if err := h.LinkAdd(veth); err != nil {
 		return err
 	}
 	return h.LinkSetUp(veth)
+}
+
+// mac is the address that a machine's NIC always has. A card keeps its own over a reboot, and so others may remember
+// it: Open vSwitch sends tunnelled packets to it for up to 15 minutes without asking again.
+func mac(name string) net.HardwareAddr {
+	sum := sha256.Sum256([]byte(name))
+	return append(net.HardwareAddr{0x02}, sum[:5]...) // a locally administered one (IEEE 802)
 }
 
 // addresses brings a link up and adds what addresses it lacks, without the second that IPv6 takes for looking
