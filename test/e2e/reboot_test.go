@@ -46,8 +46,7 @@ func testReboot(t *testing.T) {
 	}
 	external := machinePlace(t, plan.External)
 	for _, to := range n.ips {
-		// The NIC that was made anew has another MAC than the one the external host remembers. A real one would not,
-		// so how long the host takes to ask again is no matter of Woven's.
+		// The external host may have found nobody there while the node was away, and asks again in its own time.
 		p := newPinger(t, external, to, 56)
 		err := wait.PollUntilContextTimeout(t.Context(), pingInterval, time.Minute, true, func(context.Context) (bool, error) {
 			lost, _, err := p.flood(1)
