@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -46,6 +47,24 @@ func down() *cobra.Command {
 	return &cobra.Command{
 		Use: "down", Short: "End the cluster and remove all of it but the cache", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cluster.Down(cmd.OutOrStdout()) },
+	}
+}
+
+func replace() *cobra.Command {
+	return &cobra.Command{
+		Use: "replace WORKER HOST", Short: "Kill a worker, disks and all, and bring up another of its name whose addresses end in HOST",
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			host, err := strconv.Atoi(args[1])
+			if err != nil {
+				return fmt.Errorf("HOST is the last part of an address, such as 52: %w", err)
+			}
+			c, err := cluster.Open(cmd.OutOrStdout())
+			if err != nil {
+				return err
+			}
+			return c.Replace(cmd.Context(), args[0], host)
+		},
 	}
 }
 

@@ -24,7 +24,7 @@ func main() {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(up(), prepare(), down(), env(), shell(), load(), logs(), status(), initCommand())
+	root.AddCommand(up(), prepare(), down(), replace(), env(), shell(), load(), logs(), status(), initCommand())
 	err := root.ExecuteContext(ctx)
 	var command cluster.CommandError
 	switch {

@@ -101,18 +101,22 @@ func repository() (string, error) {
 
 // claim writes down the options, or refuses other options than those of the sandbox that is up.
 func (c *Cluster) claim() error {
-	text, err := json.Marshal(c.Options)
-	if err != nil {
+	old, err := os.ReadFile(optionsFile)
+	if err == nil {
+		err = c.adopt(old)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	old, err := os.ReadFile(optionsFile)
+	text, failed := json.Marshal(c.Options)
+	if failed != nil {
+		return failed
+	}
 	switch {
 	case err == nil && string(old) != string(text):
 		return fmt.Errorf("a sandbox with other options is up (%s); `make down` first", old)
 	case err == nil:
 		return nil
-	case !errors.Is(err, fs.ErrNotExist):
-		return err
 	}
 	for _, dir := range []string{machine.StateDir, machine.RunDir, confDir} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {

@@ -40,6 +40,8 @@ type request struct {
 type reply struct {
 	Error    string   `json:"error,omitempty"`
 	Services []Status `json:"services"`
+	// Stopped is the service that ran until it was stopped.
+	Stopped *Service `json:"stopped,omitempty"`
 }
 
 // StartService makes a service run on the machine; one that runs as specified is left alone, one that runs
@@ -58,10 +60,16 @@ func (m Machine) StartService(s Service) error {
 	return nil
 }
 
-// StopService ends a service and waits for its end.
-func (m Machine) StopService(name string) error {
-	_, err := m.ask(request{Stop: name})
-	return err
+// StopService ends a service, waits for its end and returns it, so that StartService can start it again.
+func (m Machine) StopService(name string) (Service, error) {
+	r, err := m.ask(request{Stop: name})
+	if err == nil && r.Stopped == nil {
+		err = errors.New("it does not run")
+	}
+	if err != nil {
+		return Service{}, fmt.Errorf("%s on %s: %w", name, m.Name, err)
+	}
+	return *r.Stopped, nil
 }
 
 // Services lists the machine's services in the order of their names.
@@ -123,7 +131,7 @@ func (s *supervisor) answer(c net.Conn) {
 			r.Error = err.Error()
 		}
 	case q.Stop != "":
-		s.stop(q.Stop)
+		r.Stopped = s.stop(q.Stop)
 	}
 	r.Services = s.list()
 	if err := json.NewEncoder(c).Encode(r); err != nil {

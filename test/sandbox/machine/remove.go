@@ -5,6 +5,14 @@ import (
 	"os"
 )
 
+// Remove kills a machine and throws its disks away; its logs go with them.
+func Remove(name string) error {
+	if err := Kill(name); err != nil {
+		return err
+	}
+	return os.RemoveAll(Dir(name))
+}
+
 // RemoveAll kills every machine and removes all that the sandbox keeps: folders, sockets, cgroups. It is right at
 // any time, in particular after an interrupted start and after an interrupted RemoveAll.
 func RemoveAll() error {

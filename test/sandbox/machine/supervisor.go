@@ -88,13 +88,14 @@ func (r *running) exec() error {
 	return p.Release()
 }
 
-// stop ends a service and waits for its end; one that does not heed SIGTERM within 10 s is killed.
-func (s *supervisor) stop(name string) {
+// stop ends a service, waits for its end and returns it, or nil when there is none; one that does not heed SIGTERM
+// within 10 s is killed.
+func (s *supervisor) stop(name string) *Service {
 	s.mu.Lock()
 	r := s.services[name]
 	if r == nil {
 		s.mu.Unlock()
-		return
+		return nil
 	}
 	delete(s.services, name)
 	r.ended = make(chan struct{})
@@ -117,6 +118,7 @@ func (s *supervisor) stop(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.services, name+" (ending)")
+	return &r.Service
 }
 
 // reap waits for the end of every child: services, and the orphans of the whole machine.

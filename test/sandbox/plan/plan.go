@@ -5,6 +5,7 @@ package plan
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 )
 
 // Names of the machines that are always there.
@@ -30,6 +31,8 @@ type Options struct {
 	Datapath string `json:"datapath"`
 	// Woven is false for a cluster without a pod network.
 	Woven bool `json:"woven"`
+	// Hosts maps a worker to the number that its addresses end in, if it is not the usual one: its machine was replaced.
+	Hosts map[string]int `json:"hosts,omitempty"`
 }
 
 // Defaults are the options of a plain `make up`.
@@ -78,13 +81,26 @@ func New(o Options) (Plan, error) {
 		ClusterCIDRs: o.prefixes("10.244.0.0/16", "fd00:10:244::/56"),
 		ServiceCIDRs: o.prefixes("10.96.0.0/16", "fd00:10:96::/112"),
 	}
+	used := map[int]string{1: Fabric, 200: External}
 	for i := range o.Nodes {
-		name := ControlPlane
+		name, host := ControlPlane, 10+i
 		if i > 0 {
 			name = fmt.Sprintf("worker-%d", i)
+			if h, ok := o.Hosts[name]; ok {
+				host = h
+			}
 		}
+		if other := used[host]; other != "" || host < 1 || host > 254 {
+			return Plan{}, fmt.Errorf("%s cannot have addresses that end in %d: choose 1 to 254, and none that is taken %s", name, host, other)
+		}
+		used[host] = name
 		p.Nodes = append(p.Nodes, Machine{name, o.prefixes(
-			fmt.Sprintf("172.30.0.%d/24", 10+i), fmt.Sprintf("fd00:172:30::%d/64", 10+i))})
+			fmt.Sprintf("172.30.0.%d/24", host), fmt.Sprintf("fd00:172:30::%d/64", host))})
+	}
+	for name := range o.Hosts {
+		if !slices.ContainsFunc(p.Nodes[1:], func(m Machine) bool { return m.Name == name }) {
+			return Plan{}, fmt.Errorf("%s is no worker of this sandbox", name)
+		}
 	}
 	return p, nil
 }

@@ -47,3 +47,16 @@ func TestWrongOptionsSayWhatIsRight(t *testing.T) {
 		require.ErrorContains(t, err, want)
 	}
 }
+
+func TestAReplacedWorkerHasOtherAddresses(t *testing.T) {
+	o := Defaults()
+	o.Hosts = map[string]int{"worker-2": 52}
+	p, err := New(o)
+	require.NoError(t, err)
+	require.Equal(t, "[172.30.0.52/24 fd00:172:30::52/64]", fmt.Sprint(p.Nodes[2].Addresses))
+	for _, hosts := range []map[string]int{{"worker-2": 11}, {"worker-2": 200}, {"worker-2": 0}, {"worker-3": 52}, {ControlPlane: 52}} {
+		o.Hosts = hosts
+		_, err := New(o)
+		require.Error(t, err, hosts)
+	}
+}
