@@ -68,7 +68,7 @@ test-root: ## Tests that make network namespaces, but no cluster [root]
 	@go test -tags root -timeout 10m ./go-controller/pkg/agent/... ./test/sandbox/...
 
 test-e2e: ## Tests in the cluster of `make up` [root; RUN='regexp' for some]
-	@go test -tags e2e -count=1 -timeout 20m -v ./test/e2e/... $(if $(RUN),-run '$(RUN)')
+	@go test -tags e2e -count=1 -timeout 30m -v ./test/e2e/... $(if $(RUN),-run '$(RUN)')
 
 # What is measured on a node of the cluster of `make up` is left out while none is up.
 BENCH_NODE ?= worker-1
