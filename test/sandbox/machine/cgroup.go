@@ -3,6 +3,7 @@ package machine
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 // CgroupRoot is the cgroup, in every hierarchy, below which everything of the sandbox runs. A machine's own
@@ -119,10 +124,24 @@ func removeCgroups(path string) error {
 		})
 		errs = append(errs, err)
 		for _, dir := range slices.Backward(dirs) {
-			if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			if err := removeCgroup(dir); err != nil {
 				errs = append(errs, fmt.Errorf("cgroup: %w", err))
 			}
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// removeCgroup removes one cgroup. The kernel (6.18) takes a process out of its cgroups a moment after it has told of
+// the process's end, and version 1 has no event for that: a cgroup that is busy is tried again for some seconds.
+func removeCgroup(dir string) error {
+	var err error
+	_ = wait.PollUntilContextTimeout(context.Background(), 5*time.Millisecond, 10*time.Second, true, func(context.Context) (bool, error) {
+		err = os.Remove(dir)
+		return !errors.Is(err, unix.EBUSY), nil
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
