@@ -48,7 +48,7 @@ quote = '$(subst ','\'',$(1))'
 
 TOOL = go tool -modfile=test/tools/go.mod
 
-.PHONY: binaries prepare test test-unit test-apiserver test-root test-e2e bench lint generate check-generated
+.PHONY: binaries prepare test test-unit test-apiserver test-root test-e2e test-soak bench lint generate check-generated
 binaries: ## Build the four programs into out/
 	@CGO_ENABLED=0 go build -o out/ ./go-controller/cmd/...
 
@@ -69,6 +69,9 @@ test-root: ## Tests that make network namespaces, but no cluster [root]
 
 test-e2e: ## Tests in the cluster of `make up` [root; RUN='regexp' for some]
 	@go test -tags e2e -count=1 -timeout 30m -v ./test/e2e/... $(if $(RUN),-run '$(RUN)')
+
+test-soak: ## Longer faults in the cluster of `make up`: API server, etcd or a cable away for a minute, 500 pods in bursts [root]
+	@go test -tags e2e -count=1 -timeout 60m -v ./test/e2e/... -run '$(or $(RUN),TestFaults)' -soak
 
 # What is measured on a node of the cluster of `make up` is left out while none is up.
 BENCH_NODE ?= worker-1

@@ -92,9 +92,10 @@ type tcpReport struct {
 	err   error
 }
 
-// tcpBlock is some packets' worth; at one each 10 ms it is a steady 400 kB/s.
+// A block of tcpBlock bytes each tcpInterval is a steady stream that does not itself fill queues.
 const (
-	tcpBlock      = 4096
+	tcpBlock      = 1024
+	tcpInterval   = 20 * time.Millisecond
 	tcpStreamPort = 28097
 )
 
@@ -128,7 +129,7 @@ func startTCPStream(t *testing.T, from, at place, address netip.Addr) *tcpStream
 }
 
 func sendBlocks(ctx context.Context, c *net.TCPConn) (r tcpReport) {
-	tick := time.NewTicker(pingInterval)
+	tick := time.NewTicker(tcpInterval)
 	defer tick.Stop()
 	block := make([]byte, tcpBlock)
 	for ctx.Err() == nil {
