@@ -35,10 +35,10 @@ func (s *state) gone(t *table, m model.Model) ([]row.Owner, row.ID) {
 func (s *state) came(t *table, m model.Model) ([]row.Owner, row.ID) {
 	uuid := uuidOf(m)
 	if k := s.known[uuid]; k != nil {
-		if k.fingerprint == s.print(t, m) {
-			return nil, k.id
+		if s.news(k, t, uuid, m) {
+			return []row.Owner{k.owner}, k.id
 		}
-		return []row.Owner{k.owner}, k.id
+		return nil, k.id
 	}
 	id, owner, ok := s.identify(t, m)
 	if !ok {
@@ -59,10 +59,20 @@ func (s *state) changed(t *table, old, m model.Model) ([]row.Owner, row.ID) {
 		return nil, row.ID{Table: t.Name, Name: t.name(old)}
 	}
 	wake := s.setsChanged(k, t, old, m)
-	if now := s.print(t, m); now != k.fingerprint && now != s.print(t, old) {
+	if s.print(t, m) != s.print(t, old) && s.news(k, t, uuid, m) {
 		wake = append(wake, k.owner)
 	}
 	return wake, row.ID{}
+}
+
+// news says whether the columns declared whole of a row are not as they were when it was last as it should be. The
+// event's row may be past already, such as what our transaction before the last one made: the cache tells what is.
+func (s *state) news(k *known, t *table, uuid string, m model.Model) bool {
+	if s.print(t, m) == k.fingerprint {
+		return false
+	}
+	now := s.cache.Table(t.Name).Row(uuid)
+	return now == nil || s.print(t, now) != k.fingerprint
 }
 
 // adopt notes a row that bears our marks and that we did not make, with what is in its sets.

@@ -49,6 +49,8 @@ func (q *queue) pop() (row.Owner, time.Time, bool) {
 			}
 		}
 	}
+	// A map keeps the memory of the most that it ever held, which at the start is everything.
+	q.since, q.classes = map[row.Owner]time.Time{}, [3][]row.Owner{}
 	return "", time.Time{}, false
 }
 

@@ -159,3 +159,25 @@ func TestMembersThatLeftWhileNobodyRan(t *testing.T) {
 	require.Empty(t, w.set("Address_Set", "as-web", "addresses"))
 	require.Len(t, w.set("Logical_Switch", "worker-1", "ports"), 1)
 }
+
+// An event may be handled when its row has been written again; what counts is the row as it is.
+func TestAnEventOfWhatIsPastIsNoNews(t *testing.T) {
+	w := newWorld(t)
+	small(w)
+	w.start()
+	w.sync("pod/default/web-0", pod("default/web-0", "worker-1", "10.244.1.7"))
+	s, lsp := w.fresh(), "Logical_Switch_Port"
+	uuid := s.uuids[row.ID{Table: lsp, Name: "default/web-0"}][0]
+	now := s.cache.Table(lsp).Row(uuid).(*nb.LogicalSwitchPort)
+	past, older := now.DeepCopy(), now.DeepCopy()
+	past.Addresses, older.Addresses = []string{"router"}, []string{"unknown"}
+	events := map[string]event{"new": {table: lsp, new: past}, "changed": {table: lsp, old: older, new: past}}
+	for name, e := range events {
+		s.known[uuid].fingerprint = s.print(s.tables[lsp], now)
+		wake, _ := s.observe(e)
+		require.Empty(t, wake, name)
+		s.known[uuid].fingerprint = s.print(s.tables[lsp], older)
+		wake, _ = s.observe(event{table: lsp, new: past})
+		require.Equal(t, []row.Owner{"pod/default/web-0"}, wake, name)
+	}
+}
