@@ -6,7 +6,6 @@ package controller
 import (
 	"context"
 	"fmt"
-	"runtime/debug"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
@@ -44,6 +44,9 @@ type Options struct {
 	// Log receives everything.
 	Log logr.Logger
 
+	// Synced is called when a leadership has brought the database in accord for the first time.
+	Synced func()
+
 	// problemGrace is how long a problem lasts before it becomes an Event; 0 means 15 s.
 	problemGrace time.Duration
 }
@@ -70,6 +73,9 @@ type controller struct {
 // Run works until ctx ends. Any number of processes may run; one of them leads and writes, the others hold their view
 // of the cluster ready. The error says why it cannot go on.
 func Run(ctx context.Context, o Options) error {
+	if o.Synced == nil {
+		o.Synced = func() {}
+	}
 	if o.problemGrace == 0 {
 		o.problemGrace = 15 * time.Second
 	}
@@ -86,28 +92,62 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 
-	view, err := kube.Watch(ctx, o.Client, c.changed)
-	if err != nil {
-		return fmt.Errorf("kube-apiserver: %w", err)
-	}
-	c.view.Store(view)
-	if err := c.gateways.watch(ctx, o.Config.OVN); err != nil {
-		return err
-	}
-	c.southbound.Store(true)
-	target, err := ovsdb.Northbound(o.Config.OVN)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	northbound, err := c.read(ctx, stop)
 	if err != nil {
 		return err
 	}
-	northbound, err := ovsdb.Dial(ctx, target, o.Log.WithName("northbound"))
-	if err != nil {
-		return err
-	}
-	c.northbound.Store(true)
 	defer northbound.Close()
 	return lead(ctx, o.Client, o.LeaseNamespace, c.watchdog, func(ctx context.Context, confirm func(context.Context) error) error {
-		return c.work(ctx, view, northbound.Fence(writerLock, confirm))
+		return c.work(ctx, c.view.Load(), northbound.Fence(writerLock, confirm))
 	})
+}
+
+// read reads the cluster and both databases side by side, for that is most of what a start takes, and follows them until
+// ctx ends. What fails for good calls stop.
+func (c *controller) read(ctx context.Context, stop func()) (northbound *ovsdb.Client, err error) {
+	var reading errgroup.Group
+	read := func(f func() error) {
+		reading.Go(func() error {
+			err := f()
+			if err != nil {
+				stop()
+			}
+			return err
+		})
+	}
+	read(func() error {
+		view, err := kube.Watch(ctx, c.Client, c.changed)
+		if err != nil {
+			return fmt.Errorf("kube-apiserver: %w", err)
+		}
+		c.view.Store(view)
+		return nil
+	})
+	read(func() error {
+		if err := c.gateways.watch(ctx, c.Config.OVN); err != nil {
+			return err
+		}
+		c.southbound.Store(true)
+		return nil
+	})
+	read(func() error {
+		target, err := ovsdb.Northbound(c.Config.OVN)
+		if err != nil {
+			return err
+		}
+		northbound, err = ovsdb.Dial(ctx, target, c.Log.WithName("northbound"))
+		c.northbound.Store(err == nil)
+		return err
+	})
+	if err := reading.Wait(); err != nil {
+		if northbound != nil {
+			northbound.Close()
+		}
+		return nil, err
+	}
+	return northbound, nil
 }
 
 // work is what the leader does.
@@ -135,8 +175,7 @@ func (c *controller) work(ctx context.Context, view *kube.View, northbound nbsyn
 		if engine.Wait(ctx) == nil {
 			c.synced.Store(true)
 			c.Log.Info("in accord with the Northbound database")
-			// Reading the cluster and the database takes several times what is kept of them.
-			debug.FreeOSMemory()
+			c.Synced()
 		}
 	}()
 	return engine.Run(ctx)

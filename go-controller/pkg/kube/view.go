@@ -49,30 +49,31 @@ func NewView(objects ...Object) *View {
 
 // Set adds an object to a View made by NewView, or replaces it. Informers alone change the View of a cluster.
 func (v *View) Set(o Object) {
-	if err := v.store(o).Update(stored(o)); err != nil {
+	if err := (*v.store(o)).Update(stored(o)); err != nil {
 		panic(fmt.Sprintf("kube: %T %s/%s cannot be stored: %v", o, o.GetNamespace(), o.GetName(), err))
 	}
 }
 
 // Unset takes an object out of a View made by NewView.
 func (v *View) Unset(o Object) {
-	if err := v.store(o).Delete(stored(o)); err != nil {
+	if err := (*v.store(o)).Delete(stored(o)); err != nil {
 		panic(fmt.Sprintf("kube: %T %s/%s cannot be removed: %v", o, o.GetNamespace(), o.GetName(), err))
 	}
 }
 
-func (v *View) store(o Object) cache.Indexer {
+// store returns where the View has its objects of a kind.
+func (v *View) store(o Object) *cache.Indexer {
 	switch o.(type) {
 	case *corev1.Node:
-		return v.nodes
+		return &v.nodes
 	case *corev1.Namespace:
-		return v.namespaces
+		return &v.namespaces
 	case *corev1.Pod:
-		return v.pods
+		return &v.pods
 	case *corev1.Service:
-		return v.services
+		return &v.services
 	case *discoveryv1.EndpointSlice:
-		return v.slices
+		return &v.slices
 	}
 	panic(fmt.Sprintf("kube: a View holds no %T", o))
 }

@@ -74,14 +74,13 @@ func TestWatchTrimsAndTells(t *testing.T) {
 		arrived <- struct{}{}
 	})
 	require.NoError(t, err)
-	<-arrived
-	<-arrived
 	stored := view.Pod("a", "b")
 	assert.Nil(t, stored.ManagedFields)
 	assert.Equal(t, map[string]string{ConfigHash: "1", "woven.network/x": "3"}, stored.Annotations)
 	assert.Equal(t, []corev1.Container{{Name: "app", Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 80}}}}, stored.Spec.Containers)
 	assert.NotNil(t, view.Namespace("a"))
 	assert.Len(t, view.PodsOn("n"), 1)
+	assert.Empty(t, arrived, "what was there is in the View, and not told")
 
 	require.NoError(t, client.CoreV1().Pods("a").Delete(ctx, "b", metav1.DeleteOptions{}))
 	<-arrived

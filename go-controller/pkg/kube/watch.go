@@ -4,8 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
-	"k8s.io/client-go/informers"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 )
@@ -27,60 +32,116 @@ func (c Change) Objects() []Object {
 }
 
 // Watch follows the cluster until ctx ends. It returns when the View is complete: everything that the API
-// server knew at the call is there. From then on changed is called for every change (and, before, for every object
-// found), from several goroutines, after the View shows it; it must not block.
+// server knew at the call is there. From then on changed is called for every change, from several goroutines, after the
+// View shows it; it must not block. What changes before is in the View and is not told.
 func Watch(ctx context.Context, client kubernetes.Interface, changed func(Change)) (*View, error) {
-	// No periodic resync: changes are complete without, and a restart over 10,000 pods should be quiet.
-	factory := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithTransform(trim))
-	all := map[string]cache.SharedIndexInformer{
-		"Node":          factory.Core().V1().Nodes().Informer(),
-		"Namespace":     factory.Core().V1().Namespaces().Informer(),
-		"Pod":           factory.Core().V1().Pods().Informer(),
-		"Service":       factory.Core().V1().Services().Informer(),
-		"EndpointSlice": factory.Discovery().V1().EndpointSlices().Informer(),
+	core := client.CoreV1()
+	nodes, namespaces, pods := core.Nodes(), core.Namespaces(), core.Pods(metav1.NamespaceAll)
+	services, endpointSlices := core.Services(metav1.NamespaceAll), client.DiscoveryV1().EndpointSlices(metav1.NamespaceAll)
+	trim := newAlike().trim
+	all := []informed{
+		{&corev1.Node{}, nodeIndexers, pages(nodes.List, trim), nodes.Watch},
+		{&corev1.Namespace{}, cache.Indexers{}, pages(namespaces.List, trim), namespaces.Watch},
+		{&corev1.Pod{}, podIndexers, pages(pods.List, trim), pods.Watch},
+		{&corev1.Service{}, cache.Indexers{}, pages(services.List, trim), services.Watch},
+		{&discoveryv1.EndpointSlice{}, sliceIndexers, pages(endpointSlices.List, trim), endpointSlices.Watch},
 	}
-	nodeInformer, podInformer, sliceInformer := all["Node"], all["Pod"], all["EndpointSlice"]
-	if err := nodeInformer.AddIndexers(nodeIndexers); err != nil {
-		return nil, fmt.Errorf("index of nodes: %w", err)
-	}
-	// The factory's pod informer has the namespace index already; an index is added once.
-	if err := podInformer.AddIndexers(cache.Indexers{byNode: podIndexers[byNode]}); err != nil {
-		return nil, fmt.Errorf("index of pods: %w", err)
-	}
-	if err := sliceInformer.AddIndexers(sliceIndexers); err != nil {
-		return nil, fmt.Errorf("index of EndpointSlices: %w", err)
-	}
-	view := &View{
-		nodes: nodeInformer.GetIndexer(), namespaces: all["Namespace"].GetIndexer(), pods: podInformer.GetIndexer(),
-		services: all["Service"].GetIndexer(), slices: sliceInformer.GetIndexer(),
-	}
-	var delivered []cache.InformerSynced
-	for kind, informer := range all {
-		registration, err := informer.AddEventHandler(handler(changed))
+	var complete atomic.Bool
+	view, delivered := &View{}, []cache.InformerSynced{}
+	for _, kind := range all {
+		informer, err := kind.informer(client, trim)
 		if err != nil {
-			return nil, fmt.Errorf("watch %s: %w", kind, err)
+			return nil, err
+		}
+		*view.store(kind.example) = informer.GetIndexer()
+		registration, err := informer.AddEventHandler(handler(func(c func() Change) {
+			if !complete.Load() {
+				return
+			}
+			if change := c(); len(change.Objects()) > 0 {
+				changed(change)
+			}
+		}))
+		if err != nil {
+			return nil, fmt.Errorf("watch %T: %w", kind.example, err)
 		}
 		delivered = append(delivered, registration.HasSynced)
+		go informer.RunWithContext(ctx)
 	}
-	factory.Start(ctx.Done())
 	if !cache.WaitForCacheSync(ctx.Done(), delivered...) {
 		return nil, errors.New("stopped before the API server had told everything")
 	}
+	complete.Store(true)
 	return view, nil
 }
 
-func handler(changed func(Change)) cache.ResourceEventHandlerFuncs {
+// informed is a kind of objects to hold and follow.
+type informed struct {
+	example  Object
+	indexers cache.Indexers
+	list     cache.ListWithContextFunc
+	watch    cache.WatchFuncWithContext
+}
+
+func (k informed) informer(client kubernetes.Interface, trim cache.TransformFunc) (cache.SharedIndexInformer, error) {
+	// API servers that can stream the first state do so (KEP-3157), all others are asked for lists.
+	source := cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{ListWithContextFunc: k.list, WatchFuncWithContext: k.watch}, client)
+	// No periodic resync: changes are complete without, and a restart over 10,000 pods should be quiet.
+	informer := cache.NewSharedIndexInformer(source, k.example.(runtime.Object), 0, k.indexers)
+	return informer, informer.SetTransform(trim)
+}
+
+// pageSize is how many objects are asked for at once. Of 50,000 pods in one list, the text alone would take half a
+// gigabyte for a moment.
+const pageSize = 500
+
+// pages returns a function that lists page by page, trimming each object before the next page comes. It asks for what
+// is now, and not (resourceVersion "0") for what an API server that lags behind may still believe: rows of pods that
+// the process before this one knew must not be taken for rows of nobody's.
+func pages[L runtime.Object](list func(context.Context, metav1.ListOptions) (L, error), trim cache.TransformFunc) cache.ListWithContextFunc {
+	return func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+		o.ResourceVersion, o.ResourceVersionMatch, o.Limit = "", "", pageSize
+		all := &metav1.List{}
+		for {
+			page, err := list(ctx, o)
+			if err != nil {
+				return nil, err
+			}
+			about, err := meta.ListAccessor(page)
+			if err != nil {
+				return nil, err
+			}
+			err = meta.EachListItemWithAlloc(page, func(item runtime.Object) error {
+				trimmed, err := trim(item)
+				if object, ok := trimmed.(runtime.Object); ok {
+					all.Items = append(all.Items, runtime.RawExtension{Object: object})
+				}
+				return err
+			})
+			if err != nil {
+				return nil, err
+			}
+			all.ResourceVersion = about.GetResourceVersion()
+			if o.Continue = about.GetContinue(); o.Continue == "" {
+				return all, nil
+			}
+		}
+	}
+}
+
+// handler tells changes; each is made up only when somebody wants it.
+func handler(tell func(func() Change)) cache.ResourceEventHandlerFuncs {
 	return cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(o any) { changed(Change{New: unstored(o)}) },
-		UpdateFunc: func(before, after any) { changed(Change{Old: unstored(before), New: unstored(after)}) },
+		AddFunc: func(o any) { tell(func() Change { return Change{New: unstored(o)} }) },
+		UpdateFunc: func(before, after any) {
+			tell(func() Change { return Change{Old: unstored(before), New: unstored(after)} })
+		},
 		DeleteFunc: func(o any) {
 			// A watch that was cut learns of a deletion late, by its absence, with the last state known.
 			if tombstone, ok := o.(cache.DeletedFinalStateUnknown); ok {
 				o = tombstone.Obj
 			}
-			if object := unstored(o); object != nil {
-				changed(Change{Old: object})
-			}
+			tell(func() Change { return Change{Old: unstored(o)} })
 		},
 	}
 }
