@@ -16,7 +16,7 @@ FAMILIES ?= dual
 DATAPATH ?= netdev
 WOVEN    ?= true
 
-.PHONY: sandbox up down env shell load logs status
+.PHONY: sandbox up down replace env shell load logs status
 sandbox:
 	@go build -o bin/sandbox ./test/sandbox
 
@@ -25,6 +25,9 @@ up: sandbox ## Bring the cluster up [NODES=3 FAMILIES=dual|ipv4|ipv6 DATAPATH=ne
 
 down: sandbox ## End the cluster, leave nothing but the cache
 	@bin/sandbox down
+
+replace: sandbox ## Kill a worker, disks and all, and bring up another of its name: NODE=worker-1 HOST=52 [last part of its addresses]
+	@bin/sandbox replace $(NODE) $(HOST)
 
 env: sandbox ## Print KUBECONFIG and PATH: eval "$(make -s env)"
 	@bin/sandbox env
@@ -67,11 +70,13 @@ test-apiserver: ## Tests of the controller with a real API server on loopback, w
 test-root: ## Tests that make network namespaces, but no cluster [root]
 	@go test -tags root -timeout 10m ./go-controller/pkg/agent/... ./test/sandbox/...
 
+# What failed is said again at the end, where the rest no longer hides it.
+E2E = $(TOOL) gotestsum --format=standard-verbose -- -tags e2e -count=1 -timeout 45m ./test/e2e/...
 test-e2e: ## Tests in the cluster of `make up` [root; RUN='regexp' for some]
-	@go test -tags e2e -count=1 -timeout 30m -v ./test/e2e/... $(if $(RUN),-run '$(RUN)')
+	@$(E2E) $(if $(RUN),-run '$(RUN)')
 
-test-soak: ## Longer faults in the cluster of `make up`: API server, etcd or a cable away for a minute, 500 pods in bursts [root]
-	@go test -tags e2e -count=1 -timeout 60m -v ./test/e2e/... -run '$(or $(RUN),TestFaults)' -soak
+test-soak: ## The faults of test-e2e, with 500 pods in bursts [root]
+	@$(E2E) -run '$(or $(RUN),TestFaults)' -soak
 
 # What is measured on a node of the cluster of `make up` is left out while none is up.
 BENCH_NODE ?= worker-1

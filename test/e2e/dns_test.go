@@ -23,7 +23,7 @@ func testDNS(t *testing.T) {
 	ns := newNamespace(t)
 	var pods []*corev1.Pod
 	for _, n := range cluster.nodes {
-		pods = append(pods, netexec("dns-"+n.name, n.name), netexec("dns-host-"+n.name, n.name, hostNetwork(0), quiet))
+		pods = append(pods, netexec("dns-"+n.name, n.name), netexec("dns-host-"+n.name, n.name, hostNetwork(0), idle))
 	}
 	// AAAA needs a Service of both families; "kubernetes" has one only.
 	dual := newService(t, ns, "dual", map[string]string{"app": pods[0].Name}, httpPort, udpPort)
@@ -48,9 +48,6 @@ func testDNS(t *testing.T) {
 		checkResolvConf(t, pod, servers, kubernetes.Spec.ClusterIP)
 	}
 }
-
-// quiet runs no server.
-func quiet(pod *corev1.Pod) { pod.Spec.Containers[0].Args = []string{"pause"} }
 
 func dnsService(t *testing.T) *corev1.Service {
 	t.Helper()

@@ -133,7 +133,7 @@ func (b *births) make(ctx context.Context, i int, floor bool) {
 // idle makes a pod that does nothing and is not probed: only its birth is of interest.
 func idle(pod *corev1.Pod) {
 	c := &pod.Spec.Containers[0]
-	c.Args, c.ReadinessProbe = []string{"pause"}, nil
+	c.Args, c.StartupProbe = []string{"pause"}, nil
 }
 
 func (b *births) saw(pod *corev1.Pod) {

@@ -135,6 +135,9 @@ func awaitEmpty(t *testing.T, namespace string) {
 	}, 2*podTimeout, 200*time.Millisecond, "pods of %s that do not go: %v", namespace, &left)
 }
 
+// learned are the Southbound tables of what OVN learns from packets: it comes and goes with them.
+var learned = []string{"MAC_Binding", "FDB", "Learned_Route", "Mac_Binding_Timestamp"}
+
 // everythingLeft maps a kind of thing that pods bring to what there is of it, in the cluster and on all nodes.
 func everythingLeft(t *testing.T) map[string][]string {
 	t.Helper()
@@ -145,8 +148,7 @@ func everythingLeft(t *testing.T) map[string][]string {
 		}
 	}
 	for table, rows := range databaseRows(t, "southbound", "OVN_Southbound") {
-		// What OVN learns from packets comes and goes with them.
-		if slices.Contains([]string{"MAC_Binding", "FDB", "Learned_Route", "Mac_Binding_Timestamp"}, table) {
+		if slices.Contains(learned, table) {
 			continue
 		}
 		for i := range rows {

@@ -27,7 +27,7 @@ import (
 // system is the namespace that Woven runs in.
 const system = "woven-system"
 
-// cluster is the cluster under test, found once by TestMain and not changed afterwards.
+// cluster is the cluster under test, found by TestMain and again by a test that replaces a machine.
 var cluster struct {
 	config *rest.Config
 	client kubernetes.Interface
@@ -70,6 +70,7 @@ func findCluster() error {
 	if err != nil {
 		return err
 	}
+	cluster.nodes = nil
 	for i := range list.Items {
 		n, err := describeNode(&list.Items[i])
 		if err != nil {

@@ -76,11 +76,8 @@ func netexec(name, node string, options ...podOption) *corev1.Pod {
 			EnableServiceLinks:            new(false),
 			Containers: []corev1.Container{{
 				Name: "agnhost", Image: image, ImagePullPolicy: corev1.PullNever,
-				Args: []string{"netexec", fmt.Sprintf("--http-port=%d", httpPort), fmt.Sprintf("--udp-port=%d", udpPort)},
-				ReadinessProbe: &corev1.Probe{
-					ProbeHandler:  corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"true"}}},
-					PeriodSeconds: 1,
-				},
+				Args:         []string{"netexec", fmt.Sprintf("--http-port=%d", httpPort), fmt.Sprintf("--udp-port=%d", udpPort)},
+				StartupProbe: serves(httpPort),
 			}},
 		},
 	}
@@ -88,6 +85,17 @@ func netexec(name, node string, options ...podOption) *corev1.Pod {
 		o(pod)
 	}
 	return pod
+}
+
+// serves holds once netexec's servers listen; until then a question would be refused. It asks within the container, so
+// that Ready says nothing of the network that the tests are about, and is asked no more once it held.
+func serves(port uint16) *corev1.Probe {
+	const healthz = `exec 3<>/dev/tcp/localhost/%d && printf 'GET /healthz HTTP/1.0\r\n\r\n' >&3 && read -r line <&3 && [[ $line == *' 200 '* ]]`
+	return &corev1.Probe{
+		ProbeHandler:     corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"bash", "-c", fmt.Sprintf(healthz, port)}}},
+		PeriodSeconds:    1,
+		FailureThreshold: 60,
+	}
 }
 
 // hostNetwork puts netexec on the node's own network, on a TCP and UDP port that no other test uses at the same time.
@@ -98,6 +106,7 @@ func hostNetwork(port uint16) podOption {
 		pod.Spec.HostNetwork = true
 		pod.Spec.DNSPolicy = corev1.DNSClusterFirstWithHostNet
 		c := &pod.Spec.Containers[0]
+		c.StartupProbe = serves(port)
 		c.Args = []string{"netexec", fmt.Sprintf("--http-port=%d", port), fmt.Sprintf("--udp-port=%d", port),
 			"--udp-listen-addresses=$(HOST_IPS)"}
 		c.Env = []corev1.EnvVar{{Name: "HOST_IPS", ValueFrom: &corev1.EnvVarSource{

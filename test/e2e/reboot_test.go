@@ -5,10 +5,6 @@ package e2e
 import (
 	"context"
 	"net/netip"
-	"os/exec"
-	"path/filepath"
-	"runtime"
-	"syscall"
 	"testing"
 	"time"
 
@@ -33,7 +29,7 @@ func testReboot(t *testing.T) {
 
 	start := time.Now()
 	require.NoError(t, machine.Kill(n.name))
-	upSandbox(t)
+	makeSandbox(t, "up")
 	t.Logf("the sandbox was complete again %s after the node's death", time.Since(start).Round(time.Millisecond))
 	awaitWorkload(t, "woven-node", n.name, nil)
 	pod := awaitPod(t, ns, "rebooted", "Ready with a new container", 2*podTimeout, func(p *corev1.Pod) bool {
@@ -60,20 +56,4 @@ func testReboot(t *testing.T) {
 	assert.Equal(t, addressesBefore, addressesOf(t, n), "addresses of %s", n.name)
 	assert.Equal(t, routesBefore, routesOf(t, n), "routes of %s", n.name)
 	t.Logf("everything works %s after the node's death", time.Since(start).Round(time.Millisecond))
-}
-
-// upSandbox runs `make up`, which starts what is not running.
-func upSandbox(t *testing.T) {
-	t.Helper()
-	_, file, _, ok := runtime.Caller(0)
-	require.True(t, ok)
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "make", "-s", "-C", filepath.Join(filepath.Dir(file), "..", ".."), "up")
-	// Make's children must end with it.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
-	cmd.WaitDelay = 10 * time.Second
-	out, err := cmd.CombinedOutput()
-	require.NoErrorf(t, err, "make up: %s", out)
 }

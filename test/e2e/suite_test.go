@@ -40,6 +40,7 @@ func TestDisturbed(t *testing.T) {
 		{"vswitchd-restart", testVswitchdRestart},
 		{"uninstall", testUninstall},
 		{"reboot", testReboot},
+		{"replaced", testReplaced},
 	})
 }
 
