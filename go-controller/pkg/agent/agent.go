@@ -63,7 +63,7 @@ func Run(ctx context.Context, o Options) error {
 	n := &node{
 		name: o.Node, ips: o.IPs, config: o.Config, log: o.Log, flows: ofctl(), conflist: o.ConfDir,
 		switchSocket: filepath.Join(o.OVSRunDir, bridgeEx+".mgmt"),
-		wakeup:       make(chan struct{}, 1), tidy: func(_, _ context.Context) error { return nil },
+		wakeup:       make(chan struct{}, 1), tidy: func(context.Context) error { return nil },
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -82,10 +82,10 @@ func Run(ctx context.Context, o Options) error {
 // runNode connects to the databases and runs the loop, the CNI server and the watchers of events.
 func runNode(ctx context.Context, o Options, n *node, m *metrics) error {
 	// Open vSwitch may be away, database and all, and nothing else would bring the node's network back.
-	if _, err := n.rescue(); err != nil {
-		o.Log.Error(err, "the NIC could not be given its addresses")
-	}
+	dialing, dialed := context.WithCancel(ctx)
+	go n.keepRescuing(dialing)
 	local, err := dialLocal(ctx, "unix:"+filepath.Join(o.OVSRunDir, "db.sock"), o.Log)
+	dialed()
 	if err != nil {
 		return err
 	}
@@ -131,6 +131,23 @@ func runNode(ctx context.Context, o Options, n *node, m *metrics) error {
 	return group.Wait()
 }
 
+// keepRescuing looks after the NIC until ctx ends, when there is no loop yet that does.
+func (n *node) keepRescuing(ctx context.Context) {
+	n.turning.Lock()
+	defer n.turning.Unlock()
+	tick := time.NewTicker(retryInterval)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		if _, err := n.rescue(); err != nil {
+			n.report(err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+	}
+}
+
 func newServer(o Options, n *node, m *metrics) *server {
 	return &server{
 		log: o.Log.WithName("cni"), local: n.local, news: newNews(), node: n, metrics: m, userspace: n.userspace(), timeout: commandTimeout,
@@ -156,14 +173,15 @@ func watchKernelAlways(ctx context.Context, wake func(), log logr.Logger) error 
 func serveHTTP(ctx context.Context, address string, registry *prometheus.Registry, n *node) error {
 	mux := http.NewServeMux()
 	mux.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
-	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if reason := n.notReady(); reason != "" {
-			http.Error(w, reason, http.StatusServiceUnavailable)
-			return
-		}
-		fmt.Fprintln(w, "ok")
-	})
+	for path, against := range map[string]func() string{"/healthz": n.stuck, "/readyz": n.notReady} {
+		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
+			if reason := against(); reason != "" {
+				http.Error(w, reason, http.StatusServiceUnavailable)
+				return
+			}
+			fmt.Fprintln(w, "ok")
+		})
+	}
 	server := &http.Server{Addr: address, Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()

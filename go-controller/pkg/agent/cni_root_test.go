@@ -234,7 +234,7 @@ func TestAttachmentsOfVanishedSandboxesGo(t *testing.T) {
 
 	// Somebody removes the row, or the database is lost.
 	require.NoError(t, r.attachments().remove(t.Context(), left[0].Name))
-	require.NoError(t, r.tidy(t.Context(), t.Context()))
+	require.NoError(t, r.tidy(t.Context()))
 	healed, err := r.attachments().list(t.Context())
 	require.NoError(t, err)
 	require.Len(t, healed, 1)
@@ -245,12 +245,12 @@ func TestAttachmentsOfVanishedSandboxesGo(t *testing.T) {
 	require.Equal(t, was, is)
 	unlock := r.locks.lock("c1") // A DEL is at work.
 	require.NoError(t, r.attachments().remove(t.Context(), left[0].Name))
-	require.NoError(t, r.tidy(t.Context(), t.Context()))
+	require.NoError(t, r.tidy(t.Context()))
 	none, err := r.attachments().list(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, none)
 	unlock()
-	require.NoError(t, r.tidy(t.Context(), t.Context()))
+	require.NoError(t, r.tidy(t.Context()))
 
 	run(t, "ip link del "+left[0].Name) // as the kernel does when the namespace goes
 	require.NoError(t, r.removeStale(t.Context()))

@@ -58,12 +58,12 @@ func (s *server) gc(ctx context.Context, config []byte) error {
 
 // tidy is the loop's part in attachments, once the node is ready: who waits for that goes on, rows without an interface
 // go, interfaces without a row get theirs back.
-func (s *server) tidy(ctx, session context.Context) error {
+func (s *server) tidy(session context.Context) error {
 	s.news.tell(readyTopic)
 	if err := s.removeStale(session); err != nil {
 		return err
 	}
-	return s.heal(ctx, session)
+	return s.heal(session)
 }
 
 // removeStale removes the attachments whose interface is gone: their network namespace went without a DEL, such as

@@ -29,9 +29,9 @@ func attachmentOfAlias(alias string) (attachment, bool) {
 }
 
 // heal makes the rows of pods whose interface is there and whose row is not.
-func (s *server) heal(ctx, session context.Context) error {
+func (s *server) heal(session context.Context) error {
 	ready := s.node.ready.Load()
-	south := s.node.south.Load()
+	south, southSession := s.node.southbound(session)
 	if ready == nil || south == nil {
 		return nil
 	}
@@ -51,7 +51,7 @@ func (s *server) heal(ctx, session context.Context) error {
 		if row != nil || !ours || a.host() != l.Attrs().Name {
 			continue
 		}
-		if err := s.healOne(ctx, session, south, ready, a); err != nil {
+		if err := s.healOne(session, southSession, south, ready, a); err != nil {
 			return err
 		}
 	}
@@ -59,7 +59,7 @@ func (s *server) heal(ctx, session context.Context) error {
 }
 
 // healOne leaves a sandbox alone on which a CNI command is at work: it is about to get its row, or has just lost it.
-func (s *server) healOne(ctx, session context.Context, south *ovsdb.Client, ready *ready, a attachment) error {
+func (s *server) healOne(session, southSession context.Context, south *ovsdb.Client, ready *ready, a attachment) error {
 	unlock, ok := s.locks.tryLock(a.Container)
 	if !ok {
 		return nil
@@ -72,7 +72,7 @@ func (s *server) healOne(ctx, session context.Context, south *ovsdb.Client, read
 	if row, err := interfaceRow(session, s.local, a.host()); err != nil || row != nil {
 		return err
 	}
-	b, err := bindingOfUID(ctx, south, a.UID)
+	b, err := bindingOfUID(southSession, south, a.UID)
 	if err != nil || b == nil {
 		return err // The pod is going, or its port is not known yet.
 	}

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -34,7 +35,7 @@ type node struct {
 	// switchSocket is where ovs-vswitchd takes OpenFlow connections for br-ex.
 	switchSocket string
 	// tidy compares pods' rows with their interfaces (see server).
-	tidy func(ctx, session context.Context) error
+	tidy func(session context.Context) error
 	// conflist is where the network configuration for the container runtime is written.
 	conflist string
 
@@ -52,6 +53,8 @@ type node struct {
 	memory memory
 	// host is what the Southbound database last said of ovn0; the loop's own.
 	host *hostPort
+	// began is when the turn under way began, in nanoseconds; 0 between two.
+	began atomic.Int64
 	// wakeup holds a token when there is reason to look again.
 	wakeup chan struct{}
 	// ready is nil until the node is; later it is the last good state.
@@ -85,7 +88,9 @@ const (
 // run takes a turn at every event until ctx ends.
 func (n *node) run(ctx context.Context) {
 	for {
+		n.began.Store(time.Now().UnixNano())
 		err := n.turn(ctx)
+		n.began.Store(0)
 		if ctx.Err() != nil {
 			return
 		}
@@ -103,6 +108,20 @@ func (n *node) run(ctx context.Context) {
 		}
 		timer.Stop()
 	}
+}
+
+// longestTurn is how long a turn may take before something must be wrong with it, in which case a new process is
+// better than this one.
+const longestTurn = time.Minute
+
+// stuck says why the process should be replaced; empty when there is no reason.
+func (n *node) stuck() string {
+	if began := n.began.Load(); began != 0 {
+		if took := time.Since(time.Unix(0, began)); took > longestTurn {
+			return fmt.Sprintf("the loop has been at one turn for %s", took.Round(time.Second))
+		}
+	}
+	return ""
 }
 
 // report logs a turn's outcome when it is another than the last one's.

@@ -11,6 +11,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
+	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
 )
 
 // turn compares everything with what it should be and changes the difference. Each step returns an error when the next
@@ -28,8 +29,24 @@ func (n *node) turn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// The rest of the turn ends with the connection: libovsdb would wait for the next one, which may never come while
+	// the NIC's addresses are on a bridge that is dead.
+	session, cancel := context.WithCancel(session)
+	defer cancel()
+	defer context.AfterFunc(ctx, cancel)()
+	if err := n.compare(session); err != nil {
+		if session.Err() != nil {
+			return errNoDatabase
+		}
+		return err
+	}
+	return nil
+}
+
+// compare is a turn during one connection to the Open_vSwitch database.
+func (n *node) compare(session context.Context) error {
 	plan := planHost(hostPort{}, n.ips, n.config)
-	up, err := n.uplink(ctx, plan.Aliases)
+	up, err := n.uplink(session, plan.Aliases)
 	if err != nil {
 		return err
 	}
@@ -38,7 +55,7 @@ func (n *node) turn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	host, err := n.hostPort(ctx)
+	host, err := n.hostPort(session)
 	if err != nil {
 		return err
 	}
@@ -50,11 +67,11 @@ func (n *node) turn(ctx context.Context) error {
 		n.applied = 0 // It will have no flows.
 		return waiting("ovs-vswitchd; until it runs, " + up.memory.NIC + " has the node's addresses")
 	}
-	nic, err := n.takeNIC(ctx, up)
+	nic, err := n.takeNIC(session, up)
 	if err != nil {
 		return err
 	}
-	patch, err := n.setFlows(ctx, up, nic)
+	patch, err := n.setFlows(session, up, nic)
 	if err != nil {
 		return err
 	}
@@ -64,18 +81,20 @@ func (n *node) turn(ctx context.Context) error {
 	case host == nil:
 		return waiting(fmt.Sprintf("the port binding %s in the Southbound database; woven-controller makes it when it sees the Node", n.hostName()))
 	}
-	if err := n.setHost(ctx, *host, up.ex); err != nil {
+	if err := n.setHost(session, *host, up.ex); err != nil {
 		return err
 	}
 	if patch == 0 {
 		return waiting("ovn-controller to connect " + bridgeEx + " to the gateway router")
 	}
 	n.ready.Store(&ready{Subnets: host.Subnets, MTU: mtu})
-	if err := n.tidy(ctx, session); err != nil {
+	if err := n.tidy(session); err != nil {
 		return err
 	}
 	return writeConflist(n.conflist)
 }
+
+var errNoDatabase = errors.New("the Open_vSwitch database does not answer; look at the pod woven-ovs of this node")
 
 // sessionTimeout is for telling a database that is there from one that is not; the first is told at once.
 const sessionTimeout = 50 * time.Millisecond
@@ -87,9 +106,25 @@ func (n *node) session(ctx context.Context) (context.Context, error) {
 	defer cancel()
 	session, err := n.local.Session(attempt)
 	if err != nil {
-		return nil, errors.New("the Open_vSwitch database does not answer; look at the pod woven-ovs of this node")
+		return nil, errNoDatabase
 	}
 	return session, nil
+}
+
+// southbound returns the Southbound database and the context of its connection, or nil: nothing may wait for it, for the
+// way there may be what this loop has to repair.
+func (n *node) southbound(ctx context.Context) (*ovsdb.Client, context.Context) {
+	south := n.south.Load()
+	if south == nil {
+		return nil, nil
+	}
+	attempt, cancel := context.WithTimeout(ctx, sessionTimeout)
+	defer cancel()
+	session, err := south.Session(attempt)
+	if err != nil {
+		return nil, nil
+	}
+	return south, session
 }
 
 // rescue looks after the NIC while ovs-vswitchd is away.
@@ -133,11 +168,14 @@ func (n *node) uplink(ctx context.Context, own []netip.Prefix) (uplink, error) {
 // hostPort returns what the Southbound database says of ovn0, or last said: a database that restarts is empty for a
 // moment. Nil as long as it has said nothing.
 func (n *node) hostPort(ctx context.Context) (*hostPort, error) {
-	south := n.south.Load()
+	south, session := n.southbound(ctx)
 	if south == nil {
 		return n.host, nil
 	}
-	b, err := binding(ctx, south, n.hostName())
+	b, err := binding(session, south, n.hostName())
+	if session.Err() != nil {
+		return n.host, nil
+	}
 	if err != nil || b == nil {
 		return n.host, err
 	}
