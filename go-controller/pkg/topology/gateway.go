@@ -134,13 +134,18 @@ func (n node) gatewayNAT() []row.Row {
 			}
 		}
 		// What was balanced here and leaves by the external port again. Of a port with several networks
-		// lb_force_snat_ip=router_ip takes the first in alphabetical order (OVN 25.03), which for IPv4 is mostly the
-		// alias network's. A NAT with a match goes before it.
-		for _, alias := range used(n.config, n.config.Alias) {
+		// lb_force_snat_ip=router_ip takes the first in alphabetical order (OVN 25.03). A NAT with a match goes before it,
+		// and one with a higher priority before that. "Not to the alias network" in one row would say the same, but
+		// cost a flow for each of the network's bits, and ovs-ofctl cannot read those of IPv6 again.
+		leaves := fmt.Sprintf("flags.force_snat_for_lb == 1 && outport == %q", GatewayExtPort(n.name))
+		rows = append(rows, n.nat("balanced/"+anywhere(address), nb.NAT{
+			Type: nb.NATTypeSNAT, ExternalIP: address.String(), LogicalIP: anywhere(address), Match: leaves,
+		}))
+		for i, alias := range used(n.config, n.config.Alias) {
 			if alias.Addr().Is4() == address.Is4() {
-				rows = append(rows, n.nat("balanced/"+anywhere(address), nb.NAT{
-					Type: nb.NATTypeSNAT, ExternalIP: address.String(), LogicalIP: anywhere(address),
-					Match: fmt.Sprintf("flags.force_snat_for_lb == 1 && outport == %q && %s.dst != %s", GatewayExtPort(n.name), ip(address), alias),
+				rows = append(rows, n.nat("balanced-to-host/"+anywhere(address), nb.NAT{
+					Type: nb.NATTypeSNAT, ExternalIP: aliases(n.config, aliasRouter)[i].String(), LogicalIP: anywhere(address),
+					Match: fmt.Sprintf("%s && %s.dst == %s", leaves, ip(address), alias), Priority: 1,
 				}))
 			}
 		}
