@@ -97,14 +97,11 @@ func find() (programs, error) {
 	if err != nil {
 		return programs{}, err
 	}
-	bin, err := deps.FindKubernetes(cache)
+	kubernetes, addons, err := deps.Find(cache)
 	if err != nil {
 		return programs{}, fmt.Errorf("%w; or run `sudo -E make prepare`", err)
 	}
-	p := programs{server: filepath.Join(bin, "kube-apiserver"), etcd: "/usr/bin/etcd"}
-	if _, err := os.Stat(p.etcd); err != nil {
-		return programs{}, fmt.Errorf("etcd: %w; run `sudo -E make prepare`, or install Debian's package etcd-server", err)
-	}
+	p := programs{server: filepath.Join(kubernetes, "kube-apiserver"), etcd: filepath.Join(addons, deps.Etcd)}
 	for _, a := range []*netip.AddrPort{&p.client, &p.peer, &p.serving} {
 		if *a, err = freeAddress(); err != nil {
 			return programs{}, err

@@ -164,7 +164,8 @@ func (c *Cluster) kubernetes() (string, error) {
 	if c.programs.Kubernetes != "" {
 		return c.programs.Kubernetes, nil
 	}
-	return deps.FindKubernetes(c.cache)
+	kubernetes, _, err := deps.Find(c.cache)
+	return kubernetes, err
 }
 
 // node returns a running machine.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"time"
 
@@ -22,6 +21,7 @@ func (c *Cluster) paths() kube.Paths {
 	return kube.Paths{
 		Bin: c.programs.Kubernetes, PKI: pkiDir, Conf: confDir,
 		AuditLog: machine.Log(plan.ControlPlane, "audit"),
+		Etcd:     filepath.Join(c.programs.Addons, deps.Etcd),
 		EtcdData: filepath.Join(machine.Dir(plan.ControlPlane), "etcd"),
 	}
 }
@@ -32,9 +32,6 @@ func (c *Cluster) startControlPlane(ctx context.Context) error {
 		return err
 	}
 	p := c.paths()
-	if p.Etcd, err = exec.LookPath("etcd"); err != nil {
-		return err
-	}
 	if err := os.MkdirAll(p.EtcdData, 0o700); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 )
 
@@ -12,7 +13,6 @@ import (
 var packages = map[string]string{
 	"containerd":  "containerd",
 	"runc":        "runc",
-	"etcd":        "etcd-server",
 	"buildah":     "buildah",
 	"debootstrap": "debootstrap",
 	"ethtool":     "ethtool",
@@ -27,7 +27,7 @@ var packages = map[string]string{
 }
 
 // daemons are packages whose installation would start a service outside of the sandbox.
-var daemons = []string{"containerd", "etcd"}
+var daemons = []string{"containerd"}
 
 // Packages installs the Debian packages that the machine lacks.
 func Packages(ctx context.Context, c Cache) error {
@@ -68,11 +68,9 @@ func disableDaemons(ctx context.Context, c Cache, installed []string) error {
 		return nil
 	}
 	for _, d := range daemons {
-		for _, pkg := range installed {
-			if pkg == d || pkg == d+"-server" {
-				if err := RunLogged(c.Log("packages"), exec.CommandContext(ctx, "systemctl", "disable", d)); err != nil {
-					return err
-				}
+		if slices.Contains(installed, d) {
+			if err := RunLogged(c.Log("packages"), exec.CommandContext(ctx, "systemctl", "disable", d)); err != nil {
+				return err
 			}
 		}
 	}

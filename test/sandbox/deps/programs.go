@@ -16,19 +16,28 @@ const kubernetesModule = "k8s.io/kubernetes"
 // kubernetesPrograms are built from the module test/k8s, addonPrograms from test/k8s/addons.
 var (
 	kubernetesPrograms = []string{"cmd/kubectl", "cmd/kubelet", "cmd/kube-apiserver", "cmd/kube-controller-manager", "cmd/kube-scheduler", "test/images/agnhost"}
-	addonPrograms      = []string{"github.com/coredns/coredns", "github.com/containernetworking/plugins/plugins/main/loopback"}
+	addonPrograms      = []string{
+		"github.com/coredns/coredns", "github.com/containernetworking/plugins/plugins/main/loopback", "go.etcd.io/etcd/server/v3",
+	}
 )
 
-// FindKubernetes returns the folder of programs that Kubernetes made, without making it.
-func FindKubernetes(c Cache) (string, error) {
-	dirs, err := filepath.Glob(c.Path("kubernetes.*"))
-	if err != nil {
-		return "", err
+// Etcd is etcd's program among the addons. A Kubernetes of today needs more of etcd than Debian's has: without its
+// progress notifications no API server streams lists (KEP-3157).
+const Etcd = "server"
+
+// Find returns the folders of the programs that Kubernetes and Addons have made, without making them.
+func Find(c Cache) (kubernetes, addons string, err error) {
+	for name, dir := range map[string]*string{"kubernetes": &kubernetes, "addons": &addons} {
+		found, err := filepath.Glob(c.Path(name + ".*"))
+		if err != nil {
+			return "", "", err
+		}
+		if len(found) != 1 {
+			return "", "", fmt.Errorf("%s has no %s; `make up` builds it", c, name)
+		}
+		*dir = found[0]
 	}
-	if len(dirs) != 1 {
-		return "", fmt.Errorf("%s has no Kubernetes; `make up` builds it", c)
-	}
-	return dirs[0], nil
+	return kubernetes, addons, nil
 }
 
 // Kubernetes builds the release of Kubernetes that test/k8s/go.mod pins and returns the folder of its programs.
@@ -53,7 +62,7 @@ func Kubernetes(ctx context.Context, c Cache, repo string) (string, error) {
 	return build(ctx, c, "kubernetes", module, flags, packages)
 }
 
-// Addons builds CoreDNS and the loopback CNI plugin and returns the folder of their programs.
+// Addons builds CoreDNS, the loopback CNI plugin and etcd, and returns the folder of their programs.
 func Addons(ctx context.Context, c Cache, repo string) (string, error) {
 	return build(ctx, c, "addons", filepath.Join(repo, "test", "k8s", "addons"), "-s -w", addonPrograms)
 }

@@ -16,7 +16,7 @@ import (
 type Paths struct {
 	// Bin holds the Kubernetes programs, PKI the certificates, Conf kubeconfigs and other configuration files.
 	Bin, PKI, Conf string
-	// Etcd is etcd's program, which is Debian's.
+	// Etcd is etcd's program.
 	Etcd string
 	// AuditLog is the API server's audit log.
 	AuditLog string
