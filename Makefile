@@ -51,7 +51,7 @@ quote = '$(subst ','\'',$(1))'
 
 TOOL = go tool -modfile=test/tools/go.mod
 
-.PHONY: binaries prepare test test-unit test-apiserver test-root test-e2e test-soak bench lint generate check-generated
+.PHONY: binaries prepare test test-unit test-apiserver test-root test-e2e bench lint generate check-generated
 binaries: ## Build the four programs into out/
 	@CGO_ENABLED=0 go build -o out/ ./go-controller/cmd/...
 
@@ -71,12 +71,8 @@ test-root: ## Tests that make network namespaces, but no cluster [root]
 	@go test -tags root -timeout 10m ./go-controller/pkg/agent/... ./test/sandbox/...
 
 # What failed is said again at the end, where the rest no longer hides it.
-E2E = $(TOOL) gotestsum --format=standard-verbose -- -tags e2e -count=1 -timeout 45m ./test/e2e/...
 test-e2e: ## Tests in the cluster of `make up` [root; RUN='regexp' for some]
-	@$(E2E) $(if $(RUN),-run '$(RUN)')
-
-test-soak: ## The faults of test-e2e, with 500 pods in bursts [root]
-	@$(E2E) -run '$(or $(RUN),TestFaults)' -soak
+	@$(TOOL) gotestsum --format=standard-verbose -- -tags e2e -count=1 -timeout 60m ./test/e2e/... $(if $(RUN),-run '$(RUN)')
 
 # What is measured on a node of the cluster of `make up` is left out while none is up.
 BENCH_NODE ?= worker-1

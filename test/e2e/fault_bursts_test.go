@@ -19,8 +19,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// burstPods is how many pods testBursts makes; 500 with -soak.
-var burstPods = flag.Int("bursts", 100, "number of pods to make and delete in bursts while processes are killed")
+// burstPods is how many pods testBursts makes.
+var burstPods = flag.Int("bursts", 500, "number of pods to make and delete in bursts while processes are killed")
 
 // burstSize is how many of them are made at once.
 const burstSize = 25
@@ -29,9 +29,6 @@ const burstSize = 25
 // Every pod comes to run, and afterwards the databases, network namespaces and links of all nodes are what they were.
 func testBursts(t *testing.T) {
 	pods := *burstPods
-	if *soak {
-		pods = 500
-	}
 	seed := uint64(time.Now().UnixNano())
 	random := rand.New(rand.NewPCG(seed, 0))
 	t.Logf("seed %d", seed)

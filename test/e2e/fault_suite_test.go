@@ -2,10 +2,7 @@
 
 package e2e
 
-import (
-	"flag"
-	"testing"
-)
+import "testing"
 
 // TestFaults holds what a cluster must survive while packets flow and pods come and go. Go runs tests in the order of
 // their files' names, so this one comes before the others; it leaves the cluster as it was.
@@ -19,6 +16,3 @@ func TestFaults(t *testing.T) {
 		{"link-cut", testLinkCut},
 	})
 }
-
-// soak makes the bursts larger; `make test-soak` sets it.
-var soak = flag.Bool("soak", false, "bursts of 500 pods; takes some ten minutes more")

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,13 +60,15 @@ func testVswitchdRestart(t *testing.T) {
 func checkRestored(t *testing.T, n node) {
 	t.Helper()
 	pod := wovenPod(t, "woven-ovs", n.name)
+	require.Eventually(t, func() bool {
+		return !strings.Contains(vsctl(t, n.name, "get", "Open_vSwitch", ".", "other_config"), "flow-restore-wait")
+	}, 30*time.Second, 100*time.Millisecond, "flow-restore-wait is still set")
 	log, err := cluster.client.CoreV1().Pods(system).GetLogs(pod.Name, &corev1.PodLogOptions{Container: "vswitchd"}).DoRaw(t.Context())
 	require.NoError(t, err)
 	// ovs-vswitchd sums up what each connection has changed.
 	assert.Regexp(t, `connmgr\|INFO\|br-int<->unix#\d+: \d{3,} flow_mods in the last 0 s \(\d+ adds\)`, string(log), "flows given to br-int at once")
 	assert.NotContains(t, string(log), "ovs-ofctl:")
 	assert.NotContains(t, string(log), "could not be restored")
-	assert.NotContains(t, vsctl(t, n.name, "get", "Open_vSwitch", ".", "other_config"), "flow-restore-wait")
 	for _, bridge := range []string{"br-int", "br-ex"} {
 		// A flow that ovs-ofctl writes and cannot read, as one with a mask /8000::, would stop the next restoration.
 		execInContainer(t, pod, "vswitchd", "sh", "-ec", "ovs-ofctl -O OpenFlow14 dump-flows --no-names --no-stats "+bridge+" | sed 1d | ovs-ofctl -O OpenFlow14 parse-flows -")

@@ -73,7 +73,7 @@ func run(ctx context.Context, f flags) error {
 	log.Info("starting", "version", config.Version, "apiServer", api.Host)
 	return controller.Run(ctx, controller.Options{
 		Config: c, Client: client, Log: log, LeaseNamespace: f.leaseNamespace, MetricsAddress: f.metricsAddress,
-		Synced: save,
+		Settled: save,
 	})
 }
 

@@ -117,6 +117,14 @@ func runNode(ctx context.Context, o Options, n *node, m *metrics) error {
 		listenSouthbound(south, s.news, n.wake)
 		n.south.Store(south)
 		n.wake()
+		for err := evict(ctx, south, n.name, n.ips[0], o.Log); err != nil; err = evict(ctx, south, n.name, n.ips[0], o.Log) {
+			o.Log.Info("looking again for a chassis with this machine's tunnel address", "reason", err.Error())
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(retryInterval):
+			}
+		}
 		<-ctx.Done()
 		return nil
 	})
@@ -137,9 +145,11 @@ func (n *node) keepRescuing(ctx context.Context) {
 	defer n.turning.Unlock()
 	tick := time.NewTicker(retryInterval)
 	defer tick.Stop()
-	for ctx.Err() == nil {
+	for first := true; ctx.Err() == nil; first = false {
 		if _, err := n.rescue(); err != nil {
-			n.report(err)
+			n.report(fmt.Errorf("give the NIC its addresses: %w", err))
+		} else if !first {
+			n.report(errNoDatabase)
 		}
 		select {
 		case <-ctx.Done():

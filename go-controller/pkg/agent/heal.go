@@ -52,6 +52,9 @@ func (s *server) heal(session context.Context) error {
 			continue
 		}
 		if err := s.healOne(session, southSession, south, ready, a); err != nil {
+			if southSession.Err() != nil && session.Err() == nil {
+				return nil // Another turn comes when the Southbound database is back.
+			}
 			return err
 		}
 	}

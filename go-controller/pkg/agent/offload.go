@@ -2,8 +2,10 @@ package agent
 
 import (
 	"fmt"
+	"unsafe"
 
 	"github.com/safchain/ethtool"
+	"golang.org/x/sys/unix"
 )
 
 // offloads are what an interface may not do to packets that the userspace datapath reads or writes: leave their
@@ -19,6 +21,28 @@ func noOffload(name string) error { return setOffloads(name, offloads, false) }
 
 // restoreOffload turns on again what noOffload turned off and what network devices have on when they are made.
 func restoreOffload(name string) error { return setOffloads(name, born, true) }
+
+// noOffloadAtBirth does it for one end of a new veth, of which is known what it has: in two calls instead of seven.
+func noOffloadAtBirth(name string) error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("ethtool: %w", err)
+	}
+	defer unix.Close(fd) //nolint:errcheck // nothing was written to it
+	for _, command := range []uint32{unix.ETHTOOL_STXCSUM, unix.ETHTOOL_SGRO} {
+		off := struct{ command, value uint32 }{command: command}
+		request := struct {
+			name [unix.IFNAMSIZ]byte
+			data unsafe.Pointer
+			_    [16]byte
+		}{data: unsafe.Pointer(&off)}
+		copy(request.name[:unix.IFNAMSIZ-1], name)
+		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCETHTOOL, uintptr(unsafe.Pointer(&request))); errno != 0 {
+			return fmt.Errorf("offloads of %s: %w", name, errno)
+		}
+	}
+	return nil
+}
 
 func setOffloads(name string, which []string, active bool) error {
 	e, err := ethtool.NewEthtool()

@@ -23,11 +23,15 @@ const quietName = "woven-quiet"
 // Not by settings: arp_ignore and disable_ipv6 silence neighbours but not TCP, and the NIC has br-ex's MAC, so
 // that its packets count as the host's own.
 func quiet(link netlink.Link) error {
-	index := link.Attrs().Index
 	there, err := isQuiet(link)
 	if err != nil || there {
 		return err
 	}
+	return silence(link)
+}
+
+// silence is quiet for an interface that is known not to be so yet.
+func silence(link netlink.Link) error {
 	if err := netlink.QdiscAdd(clsact(link)); err != nil && !errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("clsact on %s: %w; the kernel needs CONFIG_NET_SCH_INGRESS", link.Attrs().Name, err)
 	}
@@ -37,7 +41,7 @@ func quiet(link netlink.Link) error {
 	}
 	defer program.Close()
 	filter := &netlink.BpfFilter{
-		FilterAttrs: netlink.FilterAttrs{LinkIndex: index, Parent: netlink.HANDLE_MIN_INGRESS, Handle: 1, Protocol: unix.ETH_P_ALL, Priority: 1},
+		FilterAttrs: netlink.FilterAttrs{LinkIndex: link.Attrs().Index, Parent: netlink.HANDLE_MIN_INGRESS, Handle: 1, Protocol: unix.ETH_P_ALL, Priority: 1},
 		Fd:          int(program.Fd()), Name: quietName, DirectAction: true,
 	}
 	if err := netlink.FilterReplace(filter); err != nil {

@@ -8,24 +8,26 @@ import (
 
 	"github.com/containernetworking/plugins/pkg/ns"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // connect makes the pair of interfaces between the host and a pod's network namespace. The pod's end gets its
-// addresses later (configure).
+// addresses later (configure). In a burst each call to the kernel waits for those of all others, for network devices have
+// one lock in the whole machine: so nothing is asked that is known.
 func connect(a attachment, netns *os.File, mtu int, userspace bool) error {
 	host := a.host()
-	// What an agent left that was killed in the middle of an ADD.
-	if err := disconnect(host); err != nil {
-		return err
-	}
-	pair := &netlink.Veth{
+	link := &netlink.Veth{
 		LinkAttrs: netlink.LinkAttrs{Name: host, MTU: mtu},
 		PeerName:  a.IfName, PeerNamespace: netlink.NsFd(netns.Fd()), PeerMTU: uint32(mtu),
 	}
-	if err := netlink.LinkAdd(pair); err != nil {
-		return fmt.Errorf("interface %s: %w", host, err)
+	err := netlink.LinkAdd(link)
+	if errors.Is(err, unix.EEXIST) {
+		// What an agent left that was killed in the middle of an ADD.
+		if err := disconnect(host); err != nil {
+			return err
+		}
+		err = netlink.LinkAdd(link)
 	}
-	link, err := netlink.LinkByName(host)
 	if err != nil {
 		return fmt.Errorf("interface %s: %w", host, err)
 	}
@@ -36,10 +38,10 @@ func connect(a attachment, netns *os.File, mtu int, userspace bool) error {
 		return err
 	}
 	if userspace {
-		if err := noOffload(host); err != nil {
+		if err := noOffloadAtBirth(host); err != nil {
 			return err
 		}
-		if err := quiet(link); err != nil {
+		if err := silence(link); err != nil {
 			return err
 		}
 	}
@@ -93,7 +95,7 @@ func configure(netns *os.File, ifName string, p podPort, userspace bool) error {
 			return fmt.Errorf("interface %s in the pod: %w", ifName, err)
 		}
 		if userspace {
-			if err := noOffload(ifName); err != nil {
+			if err := noOffloadAtBirth(ifName); err != nil {
 				return err
 			}
 		}

@@ -5,6 +5,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -44,8 +45,9 @@ type Options struct {
 	// Log receives everything.
 	Log logr.Logger
 
-	// Synced is called when a leadership has brought the database in accord for the first time.
-	Synced func()
+	// Settled is called when what a start takes has been taken: when a leadership has brought the database in accord,
+	// and once when another process leads.
+	Settled func()
 
 	// problemGrace is how long a problem lasts before it becomes an Event; 0 means 15 s.
 	problemGrace time.Duration
@@ -73,8 +75,8 @@ type controller struct {
 // Run works until ctx ends. Any number of processes may run; one of them leads and writes, the others hold their view
 // of the cluster ready. The error says why it cannot go on.
 func Run(ctx context.Context, o Options) error {
-	if o.Synced == nil {
-		o.Synced = func() {}
+	if o.Settled == nil {
+		o.Settled = func() {}
 	}
 	if o.problemGrace == 0 {
 		o.problemGrace = 15 * time.Second
@@ -92,27 +94,28 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	northbound, err := c.read(ctx, stop)
 	if err != nil {
 		return err
 	}
 	defer northbound.Close()
+	defer time.AfterFunc(2*leaseDuration, o.Settled).Stop()
 	return lead(ctx, o.Client, o.LeaseNamespace, c.watchdog, func(ctx context.Context, confirm func(context.Context) error) error {
 		return c.work(ctx, c.view.Load(), northbound.Fence(writerLock, confirm))
 	})
 }
 
 // read reads the cluster and both databases side by side, for that is most of what a start takes, and follows them until
-// ctx ends. What fails for good calls stop.
-func (c *controller) read(ctx context.Context, stop func()) (northbound *ovsdb.Client, err error) {
+// ctx ends. What fails for good calls stop, and the first of these errors is returned.
+func (c *controller) read(ctx context.Context, stop func(error)) (northbound *ovsdb.Client, err error) {
 	var reading errgroup.Group
 	read := func(f func() error) {
 		reading.Go(func() error {
 			err := f()
 			if err != nil {
-				stop()
+				stop(err)
 			}
 			return err
 		})
@@ -145,6 +148,9 @@ func (c *controller) read(ctx context.Context, stop func()) (northbound *ovsdb.C
 		if northbound != nil {
 			northbound.Close()
 		}
+		if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+			err = cause
+		}
 		return nil, err
 	}
 	return northbound, nil
@@ -175,7 +181,7 @@ func (c *controller) work(ctx context.Context, view *kube.View, northbound nbsyn
 		if engine.Wait(ctx) == nil {
 			c.synced.Store(true)
 			c.Log.Info("in accord with the Northbound database")
-			c.Synced()
+			c.Settled()
 		}
 	}()
 	return engine.Run(ctx)

@@ -19,11 +19,12 @@ import (
 const leaseName = "woven-controller"
 
 // How long a leader that fell silent is waited for, how long a leader that cannot renew goes on, and how often one
-// tries; those of Kubernetes' own components.
+// tries. Kubernetes' own components try every two seconds; renewing is half of what an idle controller does, and two
+// failures in a row are still survived.
 const (
 	leaseDuration = 15 * time.Second
 	renewDeadline = 10 * time.Second
-	retryPeriod   = 2 * time.Second
+	retryPeriod   = 4 * time.Second
 )
 
 // errLeadershipLost is the end of a leader that could not renew its lease. The process ends, so that nothing of a

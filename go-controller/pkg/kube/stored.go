@@ -54,24 +54,6 @@ func newStoredPod(p *corev1.Pod) *storedPod {
 	return s
 }
 
-// GetObjectKind and DeepCopyObject let a list of stored pods pass through client-go, which looks into neither.
-func (s *storedPod) GetObjectKind() schema.ObjectKind { return schema.EmptyObjectKind }
-
-// DeepCopyObject returns a copy that shares what nobody may change.
-func (s *storedPod) DeepCopyObject() runtime.Object {
-	c := *s
-	return &c
-}
-
-// alike hands out one copy of what equal pods have in common: those of a Deployment differ in little but their names.
-type alike struct {
-	seed maphash.Seed
-	// recent maps the hash of labels to the *storedPod that had them last.
-	recent *lru.Cache
-}
-
-func newAlike() *alike { return &alike{seed: maphash.MakeSeed(), recent: lru.New(1024)} }
-
 // compact puts texts one behind the other into one piece of memory. Each was decoded into a piece of its own, among many
 // that are thrown away and leave holes too small for anything else.
 func compact(texts ...*string) {
@@ -90,7 +72,25 @@ func compact(texts ...*string) {
 	}
 }
 
-// share gives the pod the labels and ports of one before that has the same.
+// GetObjectKind and DeepCopyObject let a list of stored pods pass through client-go, which looks into neither.
+func (s *storedPod) GetObjectKind() schema.ObjectKind { return schema.EmptyObjectKind }
+
+// DeepCopyObject returns a copy that shares what nobody may change.
+func (s *storedPod) DeepCopyObject() runtime.Object {
+	c := *s
+	return &c
+}
+
+// alike hands out one copy of what equal pods have in common: those of a Deployment differ in little but their names.
+type alike struct {
+	seed maphash.Seed
+	// recent maps the hash of labels to the *storedPod that had them last, which may be deleted by now.
+	recent *lru.Cache
+}
+
+func newAlike() *alike { return &alike{seed: maphash.MakeSeed(), recent: lru.New(1024)} }
+
+// share gives the pod the labels, ports and names of namespace and node of one before that has the same.
 func (a *alike) share(s *storedPod) {
 	var key uint64
 	for k, v := range s.Labels {

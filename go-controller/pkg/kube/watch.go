@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -104,6 +105,11 @@ func pages[L runtime.Object](list func(context.Context, metav1.ListOptions) (L, 
 		all := &metav1.List{}
 		for {
 			page, err := list(ctx, o)
+			if apierrors.IsResourceExpired(err) && o.Continue != "" {
+				// The pages took longer than the server remembers: all at once, then.
+				o.Continue, o.Limit, all.Items = "", 0, nil
+				continue
+			}
 			if err != nil {
 				return nil, err
 			}

@@ -65,8 +65,9 @@ func (s *state) changed(t *table, old, m model.Model) ([]row.Owner, row.ID) {
 	return wake, row.ID{}
 }
 
-// news says whether the columns declared whole of a row are not as they were when it was last as it should be. The
-// event's row may be past already, such as what our transaction before the last one made: the cache tells what is.
+// news says whether somebody else has changed what we declare whole of a row: whether the row differs from what we wrote
+// or found right last. The event's row may be past already, such as what our transaction before the last one made: the
+// cache tells what is.
 func (s *state) news(k *known, t *table, uuid string, m model.Model) bool {
 	if s.print(t, m) == k.fingerprint {
 		return false

@@ -177,7 +177,7 @@ func TestAnEventOfWhatIsPastIsNoNews(t *testing.T) {
 		wake, _ := s.observe(e)
 		require.Empty(t, wake, name)
 		s.known[uuid].fingerprint = s.print(s.tables[lsp], older)
-		wake, _ = s.observe(event{table: lsp, new: past})
+		wake, _ = s.observe(e)
 		require.Equal(t, []row.Owner{"pod/default/web-0"}, wake, name)
 	}
 }

@@ -1,0 +1,115 @@
+package kube
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// server lists pods as an API server does, some at a time.
+type server struct {
+	pods  int
+	asked []metav1.ListOptions
+	// expire has the second page come too late.
+	expire bool
+}
+
+func (s *server) list(_ context.Context, o metav1.ListOptions) (*corev1.PodList, error) {
+	s.asked = append(s.asked, o)
+	from := 0
+	if o.Continue != "" {
+		if s.expire {
+			return nil, apierrors.NewResourceExpired("the token is too old")
+		}
+		if _, err := fmt.Sscan(o.Continue, &from); err != nil {
+			return nil, err
+		}
+	}
+	l := &corev1.PodList{ListMeta: metav1.ListMeta{ResourceVersion: "7"}}
+	for from < s.pods && (o.Limit == 0 || len(l.Items) < int(o.Limit)) {
+		l.Items = append(l.Items, *pod("a", fmt.Sprint(from), "n"))
+		from++
+	}
+	if from < s.pods {
+		l.Continue = fmt.Sprint(from)
+	}
+	return l, nil
+}
+
+func TestPages(t *testing.T) {
+	for name, c := range map[string]struct {
+		server   server
+		requests int
+	}{
+		"none":        {server{}, 1},
+		"one page":    {server{pods: pageSize}, 1},
+		"three pages": {server{pods: 2*pageSize + 1}, 3},
+		"expired":     {server{pods: pageSize + 1, expire: true}, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := c.server
+			all, err := pages(s.list, newAlike().trim)(t.Context(), metav1.ListOptions{ResourceVersion: "0", ResourceVersionMatch: metav1.ResourceVersionMatchNotOlderThan})
+			require.NoError(t, err)
+			require.Len(t, s.asked, c.requests)
+			for _, o := range s.asked {
+				require.Empty(t, o.ResourceVersion, "what is now, not what a cache has")
+			}
+			items, err := meta.ExtractListWithAlloc(all)
+			require.NoError(t, err)
+			require.Len(t, items, s.pods)
+			for i, item := range items {
+				require.Equal(t, fmt.Sprint(i), item.(*storedPod).Name)
+			}
+			require.Equal(t, "7", all.(*metav1.List).ResourceVersion)
+			require.Empty(t, all.(*metav1.List).Continue)
+		})
+	}
+}
+
+func TestPagesPassErrorsOn(t *testing.T) {
+	refuse := func(context.Context, metav1.ListOptions) (*corev1.PodList, error) {
+		return nil, apierrors.NewResourceExpired("even the first page")
+	}
+	_, err := pages(refuse, newAlike().trim)(t.Context(), metav1.ListOptions{})
+	require.True(t, apierrors.IsResourceExpired(err))
+}
+
+// What pods have in common is kept once, and only that.
+func TestAlike(t *testing.T) {
+	a := newAlike()
+	kept := func(name string, labels map[string]string, port int32) *storedPod {
+		p := pod("ns", name, "node")
+		p.Labels = labels
+		p.Spec.Containers = []corev1.Container{{Name: "c", Ports: []corev1.ContainerPort{{ContainerPort: port}}}}
+		p.Status.PodIP, p.Status.PodIPs = "192.0.2.1", []corev1.PodIP{{IP: "192.0.2.1"}, {IP: "2001:db8::1"}}
+		o, err := a.trim(p)
+		require.NoError(t, err)
+		require.Equal(t, labels, o.(*storedPod).Labels)
+		require.Equal(t, name, o.(*storedPod).pod().Name)
+		require.Equal(t, p.Status, o.(*storedPod).pod().Status)
+		return o.(*storedPod)
+	}
+	one := kept("one", map[string]string{"app": "web", "tier": "front"}, 80)
+	two := kept("two", map[string]string{"tier": "front", "app": "web"}, 80)
+	other := kept("other", map[string]string{"app": "web", "tier": "front"}, 81)
+	kept("", nil, 80)
+	kept("none", nil, 80)
+	// The one map changes with the other: it is the same.
+	one.Labels["seen"] = "yes"
+	require.Equal(t, "yes", two.Labels["seen"])
+	require.Same(t, &one.containers[0], &two.containers[0])
+	require.Equal(t, int32(81), other.containers[0].ports[0].ContainerPort)
+}
+
+func TestCompact(t *testing.T) {
+	a, b, c := "one", "", "three"
+	compact(&a, &b, &c)
+	require.Equal(t, []string{"one", "", "three"}, []string{a, b, c})
+	compact()
+}
