@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync/atomic"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -12,8 +14,10 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
 )
 
 // Change is one change of one object. Old is nil when the object is new and New is nil when it is gone; never both.
@@ -64,7 +68,7 @@ func Watch(ctx context.Context, client kubernetes.Interface, changed func(Change
 			}
 		}))
 		if err != nil {
-			return nil, fmt.Errorf("watch %T: %w", kind.example, err)
+			return nil, fmt.Errorf("watch %s: %w", kind.kind(), err)
 		}
 		delivered = append(delivered, registration.HasSynced)
 		go informer.RunWithContext(ctx)
@@ -84,12 +88,54 @@ type informed struct {
 	watch    cache.WatchFuncWithContext
 }
 
+// kind is the kind's name, for messages.
+func (k informed) kind() string { return reflect.TypeOf(k.example).Elem().Name() }
+
 func (k informed) informer(client kubernetes.Interface, trim cache.TransformFunc) (cache.SharedIndexInformer, error) {
 	// API servers that can stream the first state do so (KEP-3157), all others are asked for lists.
-	source := cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{ListWithContextFunc: k.list, WatchFuncWithContext: k.watch}, client)
+	source := cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{ListWithContextFunc: patient(k.kind(), k.list), WatchFuncWithContext: patient(k.kind(), k.watch)}, client)
 	// No periodic resync: changes are complete without, and a restart over 10,000 pods should be quiet.
 	informer := cache.NewSharedIndexInformer(source, k.example.(runtime.Object), 0, k.indexers)
 	return informer, informer.SetTransform(trim)
+}
+
+// patient returns f, tried again while the API server is away. client-go's reflector does that too, but waits for up to half
+// a minute between two tries, and a controller that starts meanwhile does nothing for any pod until it has the first state.
+func patient[T any](kind string, f func(context.Context, metav1.ListOptions) (T, error)) func(context.Context, metav1.ListOptions) (T, error) {
+	return func(ctx context.Context, o metav1.ListOptions) (T, error) {
+		delay := wait.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Jitter: 0.5, Steps: 100, Cap: 2 * time.Second}
+		for tries := 0; ; tries++ {
+			answer, err := f(ctx, o)
+			if err == nil || !away(err) {
+				return answer, err
+			}
+			if tries == 0 {
+				klog.FromContext(ctx).Info("kube-apiserver does not answer, trying again", "kind", kind, "reason", err.Error())
+			}
+			timer := time.NewTimer(delay.Step())
+			select {
+			case <-ctx.Done():
+				timer.Stop()
+				return answer, err
+			case <-timer.C:
+			}
+		}
+	}
+}
+
+// away tells whether an error says nothing of the question: there was no answer, or that of a server that has no time or
+// no etcd. All others are the reflector's, such as a resource version that is too old, or too new.
+func away(err error) bool {
+	if apierrors.HasStatusCause(err, metav1.CauseTypeResourceVersionTooLarge) {
+		return false
+	}
+	switch apierrors.ReasonForError(err) {
+	case metav1.StatusReasonUnknown, metav1.StatusReasonServiceUnavailable, metav1.StatusReasonTooManyRequests,
+		metav1.StatusReasonServerTimeout, metav1.StatusReasonTimeout:
+		return true
+	default:
+		return false
+	}
 }
 
 // pageSize is how many objects are asked for at once. Of 50,000 pods in one list, the text alone would take half a

@@ -2,7 +2,9 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -10,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 // server lists pods as an API server does, some at a time.
@@ -112,4 +115,47 @@ func TestCompact(t *testing.T) {
 	compact(&a, &b, &c)
 	require.Equal(t, []string{"one", "", "three"}, []string{a, b, c})
 	compact()
+}
+
+func TestPatient(t *testing.T) {
+	pods := schema.GroupResource{Resource: "pods"}
+	tooNew := apierrors.NewTimeoutError("too large resource version", 1)
+	tooNew.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: metav1.CauseTypeResourceVersionTooLarge}}
+	for name, c := range map[string]struct {
+		err   error
+		again bool
+	}{
+		"refused":      {fmt.Errorf("dial: %w", syscall.ECONNREFUSED), true},
+		"no time":      {apierrors.NewTooManyRequests("busy", 0), true},
+		"no etcd":      {apierrors.NewTimeoutError("etcd", 1), true},
+		"not yet":      {apierrors.NewServiceUnavailable("starting"), true},
+		"too old":      {apierrors.NewResourceExpired("old"), false},
+		"too new":      {tooNew, false},
+		"forbidden":    {apierrors.NewForbidden(pods, "", nil), false},
+		"cannot watch": {apierrors.NewInternalError(errors.New("no streaming")), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tries := 0
+			answer, err := patient("Pod", func(context.Context, metav1.ListOptions) (string, error) {
+				if tries++; tries < 3 {
+					return "", c.err
+				}
+				return "answer", nil
+			})(t.Context(), metav1.ListOptions{})
+			if c.again {
+				require.NoError(t, err)
+				require.Equal(t, "answer", answer)
+				return
+			}
+			require.Equal(t, c.err, err)
+			require.Equal(t, 1, tries)
+		})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err := patient("Pod", func(context.Context, metav1.ListOptions) (string, error) {
+		cancel()
+		return "", syscall.ECONNREFUSED
+	})(ctx, metav1.ListOptions{})
+	require.ErrorIs(t, err, syscall.ECONNREFUSED)
 }
