@@ -8,13 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
@@ -108,16 +108,22 @@ func Run(ctx context.Context, o Options) error {
 }
 
 // read reads the cluster and both databases side by side, for that is most of what a start takes, and follows them until
-// ctx ends. What fails for good calls stop, and the first of these errors is returned.
+// ctx ends. What fails for good calls stop, and the first of these errors is returned. When ctx ends before, the error
+// tells of all that could not be read.
 func (c *controller) read(ctx context.Context, stop func(error)) (northbound *ovsdb.Client, err error) {
-	var reading errgroup.Group
+	var (
+		reading sync.WaitGroup
+		mu      sync.Mutex
+		errs    []error
+	)
 	read := func(f func() error) {
-		reading.Go(func() error {
-			err := f()
-			if err != nil {
+		reading.Go(func() {
+			if err := f(); err != nil {
 				stop(err)
+				mu.Lock()
+				defer mu.Unlock()
+				errs = append(errs, err)
 			}
-			return err
 		})
 	}
 	read(func() error {
@@ -144,16 +150,17 @@ func (c *controller) read(ctx context.Context, stop func(error)) (northbound *ov
 		c.northbound.Store(err == nil)
 		return err
 	})
-	if err := reading.Wait(); err != nil {
-		if northbound != nil {
-			northbound.Close()
-		}
-		if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
-			err = cause
-		}
-		return nil, err
+	reading.Wait()
+	if len(errs) == 0 {
+		return northbound, nil
 	}
-	return northbound, nil
+	if northbound != nil {
+		northbound.Close()
+	}
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return nil, cause
+	}
+	return nil, errors.Join(errs...)
 }
 
 // work is what the leader does.
