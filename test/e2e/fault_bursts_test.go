@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -78,17 +79,15 @@ func testBursts(t *testing.T) {
 
 // makeAll makes pods, ten at a time.
 func (b *births) makeAll(t *testing.T, numbers []int) {
-	tokens := make(chan struct{}, 10)
+	var group errgroup.Group
+	group.SetLimit(10)
 	for _, i := range numbers {
-		tokens <- struct{}{}
-		go func() {
-			defer func() { <-tokens }()
+		group.Go(func() error {
 			b.make(t.Context(), i, false)
-		}()
+			return nil
+		})
 	}
-	for range cap(tokens) {
-		tokens <- struct{}{}
-	}
+	_ = group.Wait()
 }
 
 // awaitAny waits until more than so many pods have come to run.

@@ -117,7 +117,11 @@ func runNode(ctx context.Context, o Options, n *node, m *metrics) error {
 		listenSouthbound(south, s.news, n.wake)
 		n.south.Store(south)
 		n.wake()
-		for err := evict(ctx, south, n.name, n.ips[0], o.Log); err != nil; err = evict(ctx, south, n.name, n.ips[0], o.Log) {
+		for {
+			err := evict(ctx, south, n.name, n.ips[0], o.Log)
+			if err == nil {
+				break
+			}
 			o.Log.Info("looking again for a chassis with this machine's tunnel address", "reason", err.Error())
 			select {
 			case <-ctx.Done():

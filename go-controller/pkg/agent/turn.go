@@ -102,13 +102,18 @@ const sessionTimeout = 50 * time.Millisecond
 // session returns the connection to the Open_vSwitch database. It does not wait for one: the loop has to look
 // after the NIC meanwhile.
 func (n *node) session(ctx context.Context) (context.Context, error) {
-	attempt, cancel := context.WithTimeout(ctx, sessionTimeout)
-	defer cancel()
-	session, err := n.local.Session(attempt)
+	session, err := present(ctx, n.local)
 	if err != nil {
 		return nil, errNoDatabase
 	}
 	return session, nil
+}
+
+// present returns the context of a database's connection if there is one now.
+func present(ctx context.Context, database *ovsdb.Client) (context.Context, error) {
+	attempt, cancel := context.WithTimeout(ctx, sessionTimeout)
+	defer cancel()
+	return database.Session(attempt)
 }
 
 // southbound returns the Southbound database and the context of its connection, or nil: nothing may wait for it, for the
@@ -118,9 +123,7 @@ func (n *node) southbound(ctx context.Context) (*ovsdb.Client, context.Context) 
 	if south == nil {
 		return nil, nil
 	}
-	attempt, cancel := context.WithTimeout(ctx, sessionTimeout)
-	defer cancel()
-	session, err := south.Session(attempt)
+	session, err := present(ctx, south)
 	if err != nil {
 		return nil, nil
 	}

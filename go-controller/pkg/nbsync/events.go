@@ -35,10 +35,10 @@ func (s *state) gone(t *table, m model.Model) ([]row.Owner, row.ID) {
 func (s *state) came(t *table, m model.Model) ([]row.Owner, row.ID) {
 	uuid := uuidOf(m)
 	if k := s.known[uuid]; k != nil {
-		if s.news(k, t, uuid, m) {
-			return []row.Owner{k.owner}, k.id
+		if s.print(t, m) == k.fingerprint || s.right(k, t, uuid) {
+			return nil, k.id
 		}
-		return nil, k.id
+		return []row.Owner{k.owner}, k.id
 	}
 	id, owner, ok := s.identify(t, m)
 	if !ok {
@@ -59,21 +59,17 @@ func (s *state) changed(t *table, old, m model.Model) ([]row.Owner, row.ID) {
 		return nil, row.ID{Table: t.Name, Name: t.name(old)}
 	}
 	wake := s.setsChanged(k, t, old, m)
-	if s.print(t, m) != s.print(t, old) && s.news(k, t, uuid, m) {
+	if now := s.print(t, m); now != k.fingerprint && now != s.print(t, old) && !s.right(k, t, uuid) {
 		wake = append(wake, k.owner)
 	}
 	return wake, row.ID{}
 }
 
-// news says whether somebody else has changed what we declare whole of a row: whether the row differs from what we wrote
-// or found right last. The event's row may be past already, such as what our transaction before the last one made: the
-// cache tells what is.
-func (s *state) news(k *known, t *table, uuid string, m model.Model) bool {
-	if s.print(t, m) == k.fingerprint {
-		return false
-	}
+// right says whether a row is now what we wrote or found right last, in the columns that we declare whole. An event's row
+// may be past already, such as what our transaction before the last one made: the cache tells what is.
+func (s *state) right(k *known, t *table, uuid string) bool {
 	now := s.cache.Table(t.Name).Row(uuid)
-	return now == nil || s.print(t, now) != k.fingerprint
+	return now != nil && s.print(t, now) == k.fingerprint
 }
 
 // adopt notes a row that bears our marks and that we did not make, with what is in its sets.
