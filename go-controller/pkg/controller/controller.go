@@ -66,9 +66,11 @@ type controller struct {
 	watchdog *leaderelection.HealthzAdaptor
 	// southbound and northbound are set when the databases have been reached for the first time.
 	southbound, northbound atomic.Bool
-	// engine is that of the present leadership; nil while another process leads.
-	engine atomic.Pointer[nbsync.Engine]
-	// synced is set when the engine has brought the database in accord for the first time.
+	// engine is there before desired is.
+	engine *nbsync.Engine
+	// desired is that of the present leadership; nil while another process leads.
+	desired atomic.Pointer[desired]
+	// synced is set when the present leadership has brought the database in accord for the first time.
 	synced atomic.Bool
 }
 
@@ -102,9 +104,21 @@ func Run(ctx context.Context, o Options) error {
 	}
 	defer northbound.Close()
 	defer time.AfterFunc(2*leaseDuration, o.Settled).Stop()
-	return lead(ctx, o.Client, o.LeaseNamespace, c.watchdog, func(ctx context.Context, confirm func(context.Context) error) error {
-		return c.work(ctx, c.view.Load(), northbound.Fence(writerLock, confirm))
+	identity, err := identity()
+	if err != nil {
+		return err
+	}
+	e := &election{client: o.Client, namespace: o.LeaseNamespace, identity: identity, watchdog: c.watchdog, log: o.Log}
+	fenced := northbound.Fence(writerLock, e.confirm)
+	c.engine, err = nbsync.New(nbsync.Options{
+		Client: fenced, Log: o.Log.WithName("nbsync"), Registerer: c.metrics,
+		Source: func(owner row.Owner) ([]row.Row, error) { return c.desired.Load().rows(owner) },
+		Owners: func() []row.Owner { return c.desired.Load().owners() },
 	})
+	if err != nil {
+		return err
+	}
+	return e.lead(ctx, func(ctx context.Context) error { return c.work(ctx, fenced) })
 }
 
 // read reads the cluster and both databases side by side, for that is most of what a start takes, and follows them until
@@ -164,7 +178,8 @@ func (c *controller) read(ctx context.Context, stop func(error)) (northbound *ov
 }
 
 // work is what the leader does.
-func (c *controller) work(ctx context.Context, view *kube.View, northbound nbsync.Client) error {
+func (c *controller) work(ctx context.Context, northbound *ovsdb.Fenced) error {
+	view := c.view.Load()
 	c.Log.Info("leading", "nodes", len(view.Nodes()), "pods", view.PodCount(), "services", len(view.Services()))
 	d := newDesired(c.Config, view, c.gateways, c.problems, c.mark)
 	// From here on no former leader writes, and the cache shows all that they have written.
@@ -172,26 +187,25 @@ func (c *controller) work(ctx context.Context, view *kube.View, northbound nbsyn
 	if err != nil {
 		return err
 	}
+	defer northbound.Release()
 	if err := d.restore(session, northbound, c.Log); err != nil {
 		return err
 	}
-	engine, err := nbsync.New(nbsync.Options{
-		Client: northbound, Source: d.rows, Owners: d.owners, Log: c.Log.WithName("nbsync"), Registerer: c.metrics,
-	})
-	if err != nil {
-		return err
-	}
 	// From here on changes reach the engine. Those before are in the view already, and Run looks at everything.
-	c.engine.Store(engine)
-	defer c.engine.Store(nil)
+	c.synced.Store(false)
+	c.desired.Store(d)
+	defer func() {
+		c.desired.Store(nil)
+		c.problems.forget()
+	}()
 	go func() {
-		if engine.Wait(ctx) == nil {
+		if c.engine.Wait(ctx) == nil {
 			c.synced.Store(true)
 			c.Log.Info("in accord with the Northbound database")
 			c.Settled()
 		}
 	}()
-	return engine.Run(ctx)
+	return c.engine.Run(ctx)
 }
 
 // changed is called for every change of an object.
@@ -208,8 +222,8 @@ func (c *controller) changed(change kube.Change) {
 }
 
 func (c *controller) mark(owners ...row.Owner) {
-	if engine := c.engine.Load(); engine != nil && len(owners) > 0 {
-		engine.Mark(owners...)
+	if c.desired.Load() != nil && len(owners) > 0 {
+		c.engine.Mark(owners...)
 	}
 }
 
@@ -241,7 +255,7 @@ func (c *controller) ready() error {
 	case !c.northbound.Load():
 		return errNoNorthbound
 	}
-	if c.engine.Load() != nil && !c.synced.Load() {
+	if c.desired.Load() != nil && !c.synced.Load() {
 		return errNotWritten
 	}
 	return nil

@@ -8,14 +8,52 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/go-logr/logr/testr"
 	"github.com/stretchr/testify/assert"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
 	clientgotesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/leaderelection"
 )
+
+func newElection(t *testing.T, client kubernetes.Interface, identity string) *election {
+	return &election{client: client, namespace: "woven-system", identity: identity, watchdog: leaderelection.NewLeaderHealthzAdaptor(20 * time.Second), log: testr.New(t)}
+}
+
+// TestWhoLostTheLeaseLeadsAgain cuts a leader off from the API server, again and again. It leads as soon as the API server
+// is back, and not when an elector's pause is over.
+func TestWhoLostTheLeaseLeadsAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var cut atomic.Bool
+		var returned time.Time
+		client := fake.NewClientset()
+		client.PrependReactor("*", "leases", func(clientgotesting.Action) (bool, runtime.Object, error) {
+			return cut.Load(), nil, errors.New("no route to host")
+		})
+		terms, done := 0, errors.New("done")
+		e := newElection(t, client, "b7e2")
+		err := e.lead(t.Context(), func(ctx context.Context) error {
+			if terms++; terms > 1 {
+				assert.LessOrEqual(t, time.Since(returned), time.Second)
+			}
+			if terms == 4 {
+				return done
+			}
+			cut.Store(true)
+			time.AfterFunc(time.Minute+time.Duration(terms)*100*time.Millisecond, func() {
+				assert.NoError(t, e.watchdog.Check(nil), "kubelet would start it anew")
+				returned = time.Now()
+				cut.Store(false)
+			})
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		assert.ErrorIs(t, err, done)
+	})
+}
 
 // TestLeaderThatCannotRenewStopsWorking cuts a leader off from the API server.
 func TestLeaderThatCannotRenewStopsWorking(t *testing.T) {
@@ -26,7 +64,7 @@ func TestLeaderThatCannotRenewStopsWorking(t *testing.T) {
 			return cut.Load(), nil, errors.New("no route to host")
 		})
 		var worked time.Duration
-		err := lead(t.Context(), client, "woven-system", leaderelection.NewLeaderHealthzAdaptor(time.Minute), func(ctx context.Context, _ func(context.Context) error) error {
+		err := newElection(t, client, "b7e2").term(t.Context(), func(ctx context.Context) error {
 			begin := time.Now()
 			cut.Store(true)
 			<-ctx.Done()
@@ -41,7 +79,7 @@ func TestLeaderThatCannotRenewStopsWorking(t *testing.T) {
 func TestWorkThatFailsEndsTheLeadership(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		failed := errors.New("failed")
-		err := lead(t.Context(), fake.NewClientset(), "woven-system", leaderelection.NewLeaderHealthzAdaptor(time.Minute), func(context.Context, func(context.Context) error) error {
+		err := newElection(t, fake.NewClientset(), "b7e2").term(t.Context(), func(context.Context) error {
 			return failed
 		})
 		assert.ErrorIs(t, err, failed)
@@ -50,11 +88,11 @@ func TestWorkThatFailsEndsTheLeadership(t *testing.T) {
 
 func TestStandbyEndsWithoutHavingWorked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		client, adaptor := fake.NewClientset(), leaderelection.NewLeaderHealthzAdaptor(time.Minute)
+		client := fake.NewClientset()
 		first, endFirst := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() {
-			done <- lead(first, client, "woven-system", adaptor, func(ctx context.Context, _ func(context.Context) error) error {
+			done <- newElection(t, client, "first").term(first, func(ctx context.Context) error {
 				<-ctx.Done()
 				return ctx.Err()
 			})
@@ -62,7 +100,7 @@ func TestStandbyEndsWithoutHavingWorked(t *testing.T) {
 		time.Sleep(time.Second)
 		second, endSecond := context.WithTimeout(t.Context(), time.Minute)
 		defer endSecond()
-		err := lead(second, client, "woven-system", leaderelection.NewLeaderHealthzAdaptor(time.Minute), func(context.Context, func(context.Context) error) error {
+		err := newElection(t, client, "second").term(second, func(context.Context) error {
 			t.Error("two lead at once")
 			return nil
 		})
@@ -76,8 +114,9 @@ func TestStandbyEndsWithoutHavingWorked(t *testing.T) {
 func TestFormerLeaderLeavesTheLeaseAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client := fake.NewClientset()
-		err := lead(t.Context(), client, "woven-system", leaderelection.NewLeaderHealthzAdaptor(time.Minute), func(ctx context.Context, confirm func(context.Context) error) error {
-			assert.NoError(t, confirm(ctx))
+		e := newElection(t, client, "b7e2")
+		err := e.term(t.Context(), func(ctx context.Context) error {
+			assert.NoError(t, e.confirm(ctx))
 			time.Sleep(retryPeriod / 2) // Between two renewals: the fake, unlike an API server, would take one from a former holder.
 			lease, err := client.CoordinationV1().Leases("woven-system").Get(ctx, leaseName, metav1.GetOptions{})
 			assert.NoError(t, err)
@@ -85,7 +124,7 @@ func TestFormerLeaderLeavesTheLeaseAlone(t *testing.T) {
 			lease.Spec.HolderIdentity = &other
 			_, err = client.CoordinationV1().Leases("woven-system").Update(ctx, lease, metav1.UpdateOptions{})
 			assert.NoError(t, err)
-			return confirm(ctx)
+			return e.confirm(ctx)
 		})
 		assert.ErrorIs(t, err, errLeadershipTaken)
 		lease, err := client.CoordinationV1().Leases("woven-system").Get(t.Context(), leaseName, metav1.GetOptions{})
@@ -106,9 +145,12 @@ func TestContainerStartedAnewGoesOnWithTheLease(t *testing.T) {
 		}, metav1.CreateOptions{})
 		assert.NoError(t, err)
 		begin := time.Now()
-		err = lead(t.Context(), client, "woven-system", leaderelection.NewLeaderHealthzAdaptor(time.Minute), func(ctx context.Context, confirm func(context.Context) error) error {
+		name, err := identity()
+		assert.NoError(t, err)
+		e := newElection(t, client, name)
+		err = e.lead(t.Context(), func(ctx context.Context) error {
 			assert.Less(t, time.Since(begin), time.Second)
-			assert.NoError(t, confirm(ctx))
+			assert.NoError(t, e.confirm(ctx))
 			return errors.New("done")
 		})
 		assert.ErrorContains(t, err, "done")
@@ -138,7 +180,7 @@ func TestClocksOfOthersDoNotMatter(t *testing.T) {
 				}
 				ended.Store(true)
 			}()
-			err = lead(t.Context(), client, "woven-system", leaderelection.NewLeaderHealthzAdaptor(time.Minute), func(context.Context, func(context.Context) error) error {
+			err = newElection(t, client, "b7e2").term(t.Context(), func(context.Context) error {
 				assert.True(t, ended.Load(), "two lead at once")
 				return errors.New("done")
 			})

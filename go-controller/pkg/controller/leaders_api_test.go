@@ -142,14 +142,19 @@ func (p *process) says(text string) {
 	p.lab.eventually(text, func() bool { return strings.Contains(p.said(), text) })
 }
 
-func (p *process) ends(text string) {
+// standsByAgain waits until the process, which has led, has noticed that it does no more.
+func (p *process) standsByAgain() {
 	p.lab.Helper()
-	select {
-	case <-p.exited:
-	case <-time.After(20 * time.Second):
-		require.Fail(p.lab, "the former leader goes on")
-	}
-	assert.Contains(p.lab, p.said(), "ended: "+text)
+	p.says("leadership lost")
+	p.lab.eventually("a new election", func() bool { return strings.Count(p.said(), "Attempting to acquire leader lease") == 2 })
+}
+
+// leadsAgain waits until the process leads for the second time.
+func (p *process) leadsAgain() {
+	p.lab.Helper()
+	p.lab.eventually("a second leadership", func() bool {
+		return strings.Count(p.said(), "in accord with the Northbound database") == 2
+	})
 }
 
 func (p *process) signal(s os.Signal) {
@@ -212,10 +217,21 @@ func testPausedLeaderWakes(_ *testing.T, l *apiLab) {
 	}
 	l.eventually("the second works", func() bool { return l.balancer("late-19") == "169.254.65.4" })
 	first.signal(syscall.SIGCONT)
-	first.ends("leadership lost")
+	first.standsByAgain()
 	l.pod("after", "a")
 	l.port("default/after", "")
 	assert.Empty(l, written(), "the former leader has written")
+
+	// The former leader still knows the cluster, and what the other has written, and can lead again.
+	second.signal(syscall.SIGKILL)
+	<-second.exited
+	_, err = l.api.CoordinationV1().Leases("woven-system").Patch(l.Context(), leaseName, types.MergePatchType,
+		[]byte(`{"spec": {"holderIdentity": ""}}`), metav1.PatchOptions{})
+	require.NoError(l, err)
+	first.leadsAgain()
+	l.eventually("the first writes again", func() bool { return l.balancer("late-19") == "169.254.64.4" })
+	l.pod("again", "a")
+	l.port("default/again", "")
 }
 
 // Somebody takes the lease from a leader that is well, for one that waits.
@@ -264,7 +280,7 @@ func (l *apiLab) takeOver(take func(*coordinationv1.Lease) error) {
 	}
 	l.eventually("the second works", func() bool { return l.balancer("late-19") == "169.254.65.4" })
 	began := time.Now()
-	first.ends("leadership lost")
+	first.standsByAgain()
 	assert.Less(l, time.Since(began), renewDeadline/2, "it does not find out by the lease alone")
 	l.pod("after", "a")
 	l.port("default/after", "")

@@ -12,7 +12,7 @@ func (c *controller) registerMetrics() {
 		c.metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "woven", Subsystem: "controller", Name: name, Help: help}, value))
 	}
 	gauge("leader", "1 in the process that writes to the Northbound database, 0 in one that stands by.", func() float64 {
-		if c.engine.Load() != nil {
+		if c.desired.Load() != nil {
 			return 1
 		}
 		return 0

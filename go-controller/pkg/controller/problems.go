@@ -70,6 +70,16 @@ func (p *problems) solved(about reference) {
 	}
 }
 
+// forget says that nothing is known of any object any more.
+func (p *problems) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, old := range p.open {
+		old.timer.Stop()
+	}
+	clear(p.open)
+}
+
 // has tells whether an object has a problem.
 func (p *problems) has(about reference) bool {
 	p.mu.Lock()

@@ -71,6 +71,14 @@ func (f *Fenced) Session(ctx context.Context) (context.Context, error) {
 	}
 }
 
+// Release ends the present session, if there is one: nothing more is written before the next call of Session, which takes
+// the lock anew.
+func (f *Fenced) Release() {
+	if p := f.held.Load(); p != nil {
+		p.end()
+	}
+}
+
 // take takes the lock. It does nothing if the connection is lost meanwhile.
 func (f *Fenced) take(ctx, session context.Context) error {
 	waiting, stop := context.WithCancel(ctx)
@@ -104,19 +112,20 @@ func (f *Fenced) steal(ctx context.Context) error {
 	return connection.CallWithContext(ctx, "steal", ovsdb.NewLockArgs(f.lock), &reply)
 }
 
-// Transact is Client's, but the server carries it out only while this client has the lock. Else the error is ErrFenced,
-// and the session has ended.
+// Transact is Client's, but the server carries it out only while this client has the lock. Else, or outside a session, the
+// error is ErrFenced, and the session has ended.
 func (f *Fenced) Transact(ctx context.Context, operations ...ovsdb.Operation) ([]ovsdb.OperationResult, error) {
 	assertion := ovsdb.Operation{Op: ovsdb.OperationAssert, Lock: &f.lock}
 	p := f.held.Load()
+	if p == nil || p.Err() != nil {
+		return nil, ErrFenced
+	}
 	results, err := f.Client.Transact(ctx, append([]ovsdb.Operation{assertion}, operations...)...)
 	if err != nil || len(results) == 0 {
 		return results, err
 	}
 	if results[0].Error == notOwner {
-		if p != nil {
-			p.end()
-		}
+		p.end()
 		return nil, ErrFenced
 	}
 	return results[1:], nil

@@ -57,6 +57,31 @@ func TestOnlyTheHolderOfTheLockWrites(t *testing.T) {
 	require.Equal(t, 2, second.Cache().Table(nb.LogicalSwitchTable).Len())
 }
 
+// A leader that stands by and leads again takes the lock anew, whether somebody had it meanwhile or not.
+func TestAReleasedLockIsTakenAgain(t *testing.T) {
+	s := ovsdbtest.Start(t, schema.Northbound)
+	first, second := fenced(t, s, yes), fenced(t, s, yes)
+	for _, between := range []*ovsdb.Fenced{nil, second, nil} {
+		held, err := first.Session(t.Context())
+		require.NoError(t, err)
+		_, err = first.Transact(t.Context(), add("a"))
+		require.NoError(t, err)
+		first.Release()
+		require.Error(t, held.Err())
+		_, err = first.Transact(t.Context(), add("b"))
+		require.ErrorIs(t, err, ovsdb.ErrFenced)
+		if between != nil {
+			_, err := between.Session(t.Context())
+			require.NoError(t, err)
+			_, err = between.Transact(t.Context(), add("c"))
+			require.NoError(t, err)
+		}
+	}
+	_, err := first.Session(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 4, first.Cache().Table(nb.LogicalSwitchTable).Len(), "three of the first and one of the second")
+}
+
 // A process that takes the lock without a right to it gives the one that has it a moment's disturbance, no more.
 func TestWhoIsNotConfirmedWritesNothing(t *testing.T) {
 	s := ovsdbtest.Start(t, schema.Northbound)
