@@ -8,6 +8,7 @@ import (
 
 	"github.com/containernetworking/plugins/pkg/ns"
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
@@ -34,7 +35,7 @@ func connect(a attachment, netns *os.File, mtu int, userspace bool) error {
 	if err := netlink.LinkSetAlias(link, a.alias()); err != nil {
 		return fmt.Errorf("alias of %s: %w", host, err)
 	}
-	if err := apply(quietSettings(host)); err != nil {
+	if err := noLinkLocal(link); err != nil {
 		return err
 	}
 	if userspace {
@@ -47,6 +48,17 @@ func connect(a attachment, netns *os.File, mtu int, userspace bool) error {
 	}
 	if err := netlink.LinkSetUp(link); err != nil {
 		return fmt.Errorf("set %s up: %w", host, err)
+	}
+	return nil
+}
+
+// noLinkLocal keeps an interface that is still down from getting an IPv6 address, by which the kernel would speak and
+// answer on it. The setting disable_ipv6 says more, but its writer does not wait for the lock of network devices: it tries
+// again and again (restart_syscall, net/ipv6/addrconf.c), and in a burst never gets it. (docs/performance.md)
+func noLinkLocal(link netlink.Link) error {
+	err := netlink.LinkSetIP6AddrGenMode(link, nl.IN6_ADDR_GEN_MODE_NONE)
+	if err != nil && !errors.Is(err, unix.EAFNOSUPPORT) {
+		return fmt.Errorf("addrgenmode of %s: %w", link.Attrs().Name, err)
 	}
 	return nil
 }
