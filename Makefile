@@ -70,9 +70,9 @@ test-apiserver: ## Tests of the controller with a real API server on loopback, w
 test-root: ## Tests that make network namespaces, but no cluster [root]
 	@go test -tags root -timeout 10m ./go-controller/pkg/agent/... ./test/sandbox/...
 
-# What failed is said again at the end, where the rest no longer hides it.
+# The first failure ends it, for what comes after would meet the cluster that it left; it is said again at the end.
 test-e2e: ## Tests in the cluster of `make up` [root; RUN='regexp' for some]
-	@$(TOOL) gotestsum --format=standard-verbose -- -tags e2e -count=1 -timeout 60m ./test/e2e/... $(if $(RUN),-run '$(RUN)')
+	@$(TOOL) gotestsum --format=standard-verbose -- -tags e2e -count=1 -failfast -timeout 60m ./test/e2e/... $(if $(RUN),-run '$(RUN)')
 
 # What is measured on a node of the cluster of `make up` is left out while none is up.
 BENCH_NODE ?= worker-1

@@ -148,7 +148,7 @@ func (r try) String() string {
 	return fmt.Sprintf("%-24s -> %-24s %s %s:", r.from.name, r.to.name, r.protocol, familyName(r.v4))
 }
 
-// checkPaths tries all paths over both families and protocols and prints a line for each. A UDP question that is
+// checkPaths tries all paths over both families and protocols. When one fails, it also tells of those that work. A UDP question that is
 // lost fails the test, unless the machine's own queues lost packets meanwhile (queueDrops): then it is asked once more. A
 // TCP handshake may repeat within askTimeout.
 func checkPaths(t *testing.T, paths []path) {
@@ -169,7 +169,7 @@ func checkPaths(t *testing.T, paths []path) {
 		askAll(t, again)
 	}
 	var lines []string
-	works := 0
+	slowest := tries[0]
 	for _, r := range tries {
 		want := r.client(r.v4)
 		switch {
@@ -178,12 +178,17 @@ func checkPaths(t *testing.T, paths []path) {
 		case r.answer.client != want:
 			t.Errorf("%s the server saw %s, not %s", r, r.answer.client, want)
 		default:
-			works++
+			if r.answer.took > slowest.answer.took {
+				slowest = r
+			}
 			lines = append(lines, fmt.Sprintf("%s saw %-20s %s", r, r.answer.client, r.answer.took.Round(10*time.Microsecond)))
 		}
 	}
-	slices.Sort(lines)
-	t.Logf("%d of %d paths work\n%s", works, len(tries), strings.Join(lines, "\n"))
+	t.Logf("%d of %d paths work; the slowest: %s %s", len(lines), len(tries), slowest, slowest.answer.took.Round(10*time.Microsecond))
+	if len(lines) < len(tries) {
+		slices.Sort(lines)
+		t.Logf("these work:\n%s", strings.Join(lines, "\n"))
+	}
 }
 
 // askAll asks some questions at a time.
