@@ -301,7 +301,7 @@ func (l *apiLab) event(kind, name, reason string) string {
 // written after it: whatever came before has then been dealt with.
 func (l *apiLab) quiet(happens func()) {
 	l.Helper()
-	changes := watchChanges(l.northbound)
+	changes := watchChanges(l.T, l.northbound)
 	happens()
 	l.pod("marker", l.anyNode())
 	l.port("default/marker", "")

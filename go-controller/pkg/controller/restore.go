@@ -50,7 +50,7 @@ func (d *desired) learn(all found, log logr.Logger) {
 	slices.SortFunc(all.ports, func(a, b nb.LogicalSwitchPort) int { return cmp.Compare(a.Name, b.Name) })
 	for _, port := range all.ports {
 		if owner := row.Owner(port.ExternalIDs[row.OwnerKey]); strings.HasPrefix(string(owner), "pod/") {
-			mine := holder(owner, port.ExternalIDs[pod.UIDKey])
+			mine := holder(owner, port.Options[pod.UIDOption])
 			if now := d.holderOf(owner); now != "" && now != mine {
 				continue // The row is of its predecessor.
 			}

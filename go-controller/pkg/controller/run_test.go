@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net"
 	"net/netip"
@@ -179,7 +180,7 @@ func TestRestartRemembers(t *testing.T) {
 	stop()
 	l.chassis(t, "a", gateway.Gateway{})
 
-	changes := watchChanges(l.northbound)
+	changes := watchChanges(t, l.northbound)
 	stop = l.run(t)
 	l.add(t, labPod("third"))
 	l.eventually(t, "the new pod", func() bool { return l.ports(t)["ns/third"] != "" })
@@ -204,21 +205,35 @@ func TestDatabaseIsACache(t *testing.T) {
 	})
 }
 
-// watchChanges returns a function that returns the rows that were added, changed (~) or deleted (-) since.
-func watchChanges(c client.Client) func() []string {
-	changes := make(chan string, 1000)
+// watchChanges returns a function that returns the rows that were added, changed (~) or deleted (-) since. Events come one
+// after another and some time after the cache has the rows, so a row of somebody else's marks the beginning and the end.
+func watchChanges(t *testing.T, c client.Client) func() []string {
+	t.Helper()
+	changes, fences := make(chan string, 1000), 0
 	c.Cache().AddEventHandler(&changeRecorder{changes})
-	return func() []string {
-		var all []string
+	until := func() (all []string) {
+		t.Helper()
+		fences++
+		fence := &nb.LogicalSwitch{Name: fmt.Sprint("somebody-else's-", fences)}
+		operations, err := c.Create(fence)
+		require.NoError(t, err)
+		results, err := c.Transact(t.Context(), operations...)
+		require.NoError(t, err)
+		require.Empty(t, results[0].Error)
 		for {
 			select {
-			case one := <-changes:
-				all = append(all, one)
-			default:
-				return all
+			case change := <-changes:
+				if change == nb.LogicalSwitchTable+" "+fence.Name {
+					return all
+				}
+				all = append(all, change)
+			case <-time.After(20 * time.Second):
+				require.Fail(t, "no event of "+fence.Name)
 			}
 		}
 	}
+	until()
+	return until
 }
 
 type changeRecorder struct{ changes chan<- string }

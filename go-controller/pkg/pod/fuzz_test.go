@@ -23,8 +23,7 @@ func FuzzAnnotation(f *testing.F) {
 		rows := pod.Translate(kube.NewView(p, worker("10.244.1.0/24")), p.Namespace, p.Name, addresses)
 		require.Len(t, rows, 1)
 		port := rows[0].Model.(*nb.LogicalSwitchPort)
-		require.NotEmpty(t, port.Options["iface-id-ver"])
-		require.Equal(t, port.Options["iface-id-ver"], port.ExternalIDs[pod.UIDKey])
+		require.NotEmpty(t, port.Options[pod.UIDOption])
 		require.Equal(t, "worker-1", port.Options["requested-chassis"], "no annotation moves a port")
 	})
 }

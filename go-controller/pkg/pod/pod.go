@@ -15,13 +15,12 @@ import (
 	"github.com/woven-network/woven/go-controller/pkg/topology"
 )
 
-// Keys of a port's external_ids; northd copies them to the Port_Binding, where the node agent and wovenctl read them.
-const (
-	NamespaceKey = "woven.network/namespace"
-	NameKey      = "woven.network/pod"
-	// UIDKey has the pod's UID as kubelet knows it, see UID.
-	UIDKey = "woven.network/uid"
-)
+// NamespaceKey is the key of a port's external_ids by which an administrator finds the ports of a namespace. The pod's name is in the
+// port's, and its UID is the option UIDOption: what stands in every row twice makes a tenth of the database.
+const NamespaceKey = "woven.network/namespace"
+
+// UIDOption is the option of a port that has the pod's UID as kubelet knows it, see UID; ovn-nb(5) describes it.
+const UIDOption = "iface-id-ver"
 
 // Owner returns the owner of a pod's rows.
 func Owner(namespace, name string) row.Owner { return row.Owner("pod/" + namespace + "/" + name) }
@@ -65,9 +64,9 @@ func Translate(v *kube.View, namespace, name string, addresses []netip.Addr) []r
 			// The one chassis that may claim the port. Without it, an old Interface row elsewhere could.
 			"requested-chassis": pod.Spec.NodeName,
 			// A pod that is deleted and made again under its name never gets the old one's interface.
-			"iface-id-ver": UID(pod),
+			UIDOption: UID(pod),
 		},
-		ExternalIDs: map[string]string{NamespaceKey: namespace, NameKey: name, UIDKey: UID(pod)},
+		ExternalIDs: map[string]string{NamespaceKey: namespace},
 	}
 	return []row.Row{{
 		ID:    row.ID{Table: nb.LogicalSwitchPortTable, Name: port.Name},

@@ -62,13 +62,11 @@ func (w *world) nodeOf(port string) (string, error) {
 func (w *world) createPort(node string, p port) []string {
 	id := "--id=@" + strings.NewReplacer("/", "_", "-", "_").Replace(p.name)
 	quote := func(s string) string { return `"` + s + `"` }
-	pod := strings.TrimPrefix(p.name, namespace+"/")
 	return []string{
 		id, "create", "Logical_Switch_Port", "name=" + quote(p.name),
 		"addresses=" + quote(p.addresses), "port_security=" + quote(p.addresses),
 		"options:requested-chassis=" + node, "options:iface-id-ver=" + quote("1d7f0a3e-0000-4000-8000-000000000000"),
-		"external_ids:woven.network/namespace=" + namespace, "external_ids:woven.network/pod=" + pod,
-		"external_ids:woven.network/uid=" + quote("1d7f0a3e-0000-4000-8000-000000000000"), "external_ids:woven.network/owner=" + quote("pod/"+p.name),
+		"external_ids:woven.network/namespace=" + namespace, "external_ids:woven.network/owner=" + quote("pod/"+p.name),
 		"--", "add", "Logical_Switch", node, "ports", id[len("--id="):],
 	}
 }
