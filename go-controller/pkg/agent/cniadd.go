@@ -16,9 +16,8 @@ import (
 // cleanupTimeout is for taking back what a failed ADD made, after its own time is over.
 const cleanupTimeout = 5 * time.Second
 
-// add wires a pod. The pair of interfaces is made while the pod's row travels from the controller to the Southbound
-// database; the pod's end is configured while OVN installs the port's flows. When it returns, the pod's first
-// packet passes.
+// add wires a pod. The pod's end is configured while OVN installs the port's flows. When it returns, the pod's first packet
+// passes.
 func (s *server) add(ctx context.Context, pod attachment, netns *os.File) (*current.Result, error) {
 	ready, err := s.awaitReady(ctx)
 	if err != nil {
@@ -70,38 +69,34 @@ func (s *server) already(ctx context.Context, pod attachment, netns *os.File) (*
 }
 
 func (s *server) wire(ctx, session context.Context, pod attachment, netns *os.File, ready *ready) (*current.Result, error) {
-	var b *sb.PortBinding
-	first, waiting := errgroup.WithContext(ctx)
-	first.Go(func() error {
-		defer s.metrics.part("interfaces")()
-		return connect(pod, netns, ready.MTU, s.userspace)
-	})
-	first.Go(func() (err error) {
-		defer s.metrics.part("port_binding")()
-		b, err = s.awaitBinding(waiting, pod)
-		return err
-	})
-	if err := first.Wait(); err != nil {
+	done := s.metrics.part("port_binding")
+	b, err := s.awaitBinding(ctx, pod)
+	if err != nil {
 		return nil, err
 	}
-	var err error
+	done()
 	if pod.podPort, err = podPortOf(b, ready.Subnets); err != nil {
 		return nil, err
 	}
+	done = s.metrics.part("interfaces")
+	if err := connect(pod, netns, ready.MTU, s.userspace); err != nil {
+		return nil, err
+	}
+	done()
 	replaced, err := s.attachments().add(session, pod)
 	if err != nil {
 		return nil, err
 	}
-	second, waiting := errgroup.WithContext(ctx)
-	second.Go(func() error {
+	group, waiting := errgroup.WithContext(ctx)
+	group.Go(func() error {
 		defer s.metrics.part("addresses")()
 		return configure(netns, pod.IfName, pod.podPort, s.userspace)
 	})
-	second.Go(func() error {
+	group.Go(func() error {
 		defer s.metrics.part("flows")()
 		return s.awaitInstalled(waiting, pod)
 	})
-	second.Go(func() error {
+	group.Go(func() error {
 		for _, name := range replaced {
 			if name == pod.host() {
 				continue
@@ -112,7 +107,7 @@ func (s *server) wire(ctx, session context.Context, pod attachment, netns *os.Fi
 		}
 		return nil
 	})
-	if err := second.Wait(); err != nil {
+	if err := group.Wait(); err != nil {
 		return nil, err
 	}
 	return s.result(pod)

@@ -25,7 +25,7 @@ func newMetrics(r prometheus.Registerer, n *node) *metrics {
 		}, []string{"command", "code"}),
 		parts: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "woven_node_cni_add_part_seconds", Buckets: buckets,
-			Help: "Time of the parts of CNI ADD: interfaces and port_binding (waiting for the controller and northd) run side by side, then addresses and flows (waiting for ovn-controller).",
+			Help: "Time of the parts of CNI ADD: port_binding (waiting for the controller and northd) and interfaces, then side by side addresses and flows (waiting for ovn-controller).",
 		}, []string{"part"}),
 	}
 	r.MustRegister(m.commands, m.parts, prometheus.NewGaugeFunc(prometheus.GaugeOpts{

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"unsafe"
 
 	"github.com/vishvananda/netlink"
@@ -35,11 +36,10 @@ func silence(link netlink.Link) error {
 	if err := netlink.QdiscAdd(clsact(link)); err != nil && !errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("clsact on %s: %w; the kernel needs CONFIG_NET_SCH_INGRESS", link.Attrs().Name, err)
 	}
-	program, err := loadDrop()
+	program, err := drop()
 	if err != nil {
 		return err
 	}
-	defer program.Close()
 	filter := &netlink.BpfFilter{
 		FilterAttrs: netlink.FilterAttrs{LinkIndex: link.Attrs().Index, Parent: netlink.HANDLE_MIN_INGRESS, Handle: 1, Protocol: unix.ETH_P_ALL, Priority: 1},
 		Fd:          int(program.Fd()), Name: quietName, DirectAction: true,
@@ -105,8 +105,26 @@ func isQuiet(link netlink.Link) (bool, error) {
 	return false, nil
 }
 
-// loadDrop loads the program "r0 = TC_ACT_SHOT; exit" (bpf(2), BPF_PROG_LOAD). The kernel keeps it as long as a
-// classifier uses it.
+// dropping is the program of all classifiers, once it is loaded.
+var dropping struct {
+	sync.Mutex
+	program *os.File
+}
+
+// drop returns the program, and loads it when it is first asked for.
+func drop() (*os.File, error) {
+	dropping.Lock()
+	defer dropping.Unlock()
+	if dropping.program == nil {
+		var err error
+		if dropping.program, err = loadDrop(); err != nil {
+			return nil, err
+		}
+	}
+	return dropping.program, nil
+}
+
+// loadDrop loads the program "r0 = TC_ACT_SHOT; exit" (bpf(2), BPF_PROG_LOAD).
 func loadDrop() (*os.File, error) {
 	const (
 		progLoad = 5

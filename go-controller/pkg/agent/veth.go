@@ -12,14 +12,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// connect makes the pair of interfaces between the host and a pod's network namespace. The pod's end gets its
-// addresses later (configure). In a burst each call to the kernel waits for those of all others, for network devices have
+// connect makes the pair of interfaces between the host and a pod's network namespace. The pod's end has its MAC and gets
+// its addresses later (configure). In a burst each call to the kernel waits for those of all others, for network devices have
 // one lock in the whole machine: so nothing is asked that is known.
 func connect(a attachment, netns *os.File, mtu int, userspace bool) error {
 	host := a.host()
 	link := &netlink.Veth{
 		LinkAttrs: netlink.LinkAttrs{Name: host, MTU: mtu},
-		PeerName:  a.IfName, PeerNamespace: netlink.NsFd(netns.Fd()), PeerMTU: uint32(mtu),
+		PeerName:  a.IfName, PeerNamespace: netlink.NsFd(netns.Fd()), PeerMTU: uint32(mtu), PeerHardwareAddr: a.MAC,
 	}
 	err := netlink.LinkAdd(link)
 	if errors.Is(err, unix.EEXIST) {
@@ -54,7 +54,7 @@ func connect(a attachment, netns *os.File, mtu int, userspace bool) error {
 
 // noLinkLocal keeps an interface that is still down from getting an IPv6 address, by which the kernel would speak and
 // answer on it. The setting disable_ipv6 says more, but its writer does not wait for the lock of network devices: it tries
-// again and again (restart_syscall, net/ipv6/addrconf.c), and in a burst never gets it. (docs/performance.md)
+// again and again (restart_syscall, net/ipv6/addrconf.c), and in a burst never gets it. (docs/pipeline-node.md, "Traps found")
 func noLinkLocal(link netlink.Link) error {
 	err := netlink.LinkSetIP6AddrGenMode(link, nl.IN6_ADDR_GEN_MODE_NONE)
 	if err != nil && !errors.Is(err, unix.EAFNOSUPPORT) {
@@ -99,7 +99,7 @@ func inside(netns *os.File, f func() error) error {
 	return n.Do(func(ns.NetNS) error { return f() })
 }
 
-// configure gives the pod's end its MAC, addresses and default routes.
+// configure gives the pod's end its addresses and default routes.
 func configure(netns *os.File, ifName string, p podPort, userspace bool) error {
 	return inside(netns, func() error {
 		link, err := netlink.LinkByName(ifName)
@@ -110,9 +110,6 @@ func configure(netns *os.File, ifName string, p podPort, userspace bool) error {
 			if err := noOffloadAtBirth(ifName); err != nil {
 				return err
 			}
-		}
-		if err := netlink.LinkSetHardwareAddr(link, p.MAC); err != nil {
-			return fmt.Errorf("MAC of %s in the pod: %w", ifName, err)
 		}
 		// OVN sends no router advertisements; nobody else on the pod's wire shall be believed.
 		settings := []setting{{"ipv6/conf/" + ifName + "/accept_ra", 0}}

@@ -26,6 +26,7 @@ import (
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/kube"
 	"github.com/woven-network/woven/go-controller/pkg/nbsync"
+	"github.com/woven-network/woven/go-controller/pkg/ovn/nb"
 	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
 	"github.com/woven-network/woven/go-controller/pkg/pod"
 	"github.com/woven-network/woven/go-controller/pkg/row"
@@ -70,8 +71,6 @@ type controller struct {
 	engine *nbsync.Engine
 	// desired is that of the present leadership; nil while another process leads.
 	desired atomic.Pointer[desired]
-	// synced is set when the present leadership has brought the database in accord for the first time.
-	synced atomic.Bool
 }
 
 // Run works until ctx ends. Any number of processes may run; one of them leads and writes, the others hold their view
@@ -104,11 +103,11 @@ func Run(ctx context.Context, o Options) error {
 	}
 	defer northbound.Close()
 	defer time.AfterFunc(2*leaseDuration, o.Settled).Stop()
-	identity, err := identity()
+	name, err := identity()
 	if err != nil {
 		return err
 	}
-	e := &election{client: o.Client, namespace: o.LeaseNamespace, identity: identity, watchdog: c.watchdog, log: o.Log}
+	e := &election{client: o.Client, namespace: o.LeaseNamespace, identity: name, watchdog: c.watchdog, log: o.Log}
 	fenced := northbound.Fence(writerLock, e.confirm)
 	c.engine, err = nbsync.New(nbsync.Options{
 		Client: fenced, Log: o.Log.WithName("nbsync"), Registerer: c.metrics,
@@ -183,16 +182,18 @@ func (c *controller) work(ctx context.Context, northbound *ovsdb.Fenced) error {
 	c.Log.Info("leading", "nodes", len(view.Nodes()), "pods", view.PodCount(), "services", len(view.Services()))
 	d := newDesired(c.Config, view, c.gateways, c.problems, c.mark)
 	// From here on no former leader writes, and the cache shows all that they have written.
+	defer northbound.Release()
 	session, err := northbound.Session(ctx)
 	if err != nil {
 		return err
 	}
-	defer northbound.Release()
-	if err := d.restore(session, northbound, c.Log); err != nil {
+	err = d.restore(session, northbound, func(ports []nb.LogicalSwitchPort) error {
+		return catchUp(session, c.Client, view, ports, c.Log)
+	}, c.Log)
+	if err != nil {
 		return err
 	}
 	// From here on changes reach the engine. Those before are in the view already, and Run looks at everything.
-	c.synced.Store(false)
 	c.desired.Store(d)
 	defer func() {
 		c.desired.Store(nil)
@@ -200,7 +201,7 @@ func (c *controller) work(ctx context.Context, northbound *ovsdb.Fenced) error {
 	}()
 	go func() {
 		if c.engine.Wait(ctx) == nil {
-			c.synced.Store(true)
+			d.synced.Store(true)
 			c.Log.Info("in accord with the Northbound database")
 			c.Settled()
 		}
@@ -255,7 +256,7 @@ func (c *controller) ready() error {
 	case !c.northbound.Load():
 		return errNoNorthbound
 	}
-	if c.desired.Load() != nil && !c.synced.Load() {
+	if d := c.desired.Load(); d != nil && !d.synced.Load() {
 		return errNotWritten
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -33,6 +34,8 @@ type desired struct {
 	problems *problems
 	// mark says that an owner's rows may have changed.
 	mark func(...row.Owner)
+	// synced is set when the database has been brought in accord for the first time.
+	synced atomic.Bool
 
 	mu sync.Mutex
 	// hungry has the pods that found their subnet exhausted; an address that is released may be for them.

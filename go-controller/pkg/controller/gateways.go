@@ -56,6 +56,13 @@ func (g *gateways) forget(node string) {
 	delete(g.known, node)
 }
 
+// forgetAll drops what is known of all nodes but what their chassis say: another leader may have known better since.
+func (g *gateways) forgetAll() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	clear(g.known)
+}
+
 // remember sets what is known of a node from before.
 func (g *gateways) remember(node string, was gateway.Gateway) {
 	g.mu.Lock()

@@ -67,11 +67,19 @@ func (e *election) lead(ctx context.Context, work func(context.Context) error) e
 // awaitLeases waits until the API server answers about the lease, or ctx ends. An elector, too, tries until then, but with
 // pauses of up to nine seconds.
 func (e *election) awaitLeases(ctx context.Context) {
+	failing := ""
 	_ = wait.PollUntilContextCancel(ctx, time.Second, true, func(ctx context.Context) (bool, error) {
-		ctx, cancel := context.WithTimeout(ctx, renewDeadline)
+		attempt, cancel := context.WithTimeout(ctx, retryPeriod)
 		defer cancel()
-		_, err := e.get(ctx)
-		return err == nil || apierrors.IsNotFound(err), nil
+		_, err := e.get(attempt)
+		if err == nil || apierrors.IsNotFound(err) {
+			return true, nil
+		}
+		if err.Error() != failing && ctx.Err() == nil {
+			failing = err.Error()
+			e.log.Info("kube-apiserver does not tell who leads, asking again", "reason", failing)
+		}
+		return false, nil
 	})
 }
 
@@ -86,7 +94,7 @@ func (e *election) get(ctx context.Context) (*coordinationv1.Lease, error) {
 // An election alone does not keep two from writing: a leader that is paused does not see its lease run out. What work
 // writes is therefore fenced (ovsdb.Fence), with confirm to say whether the lease is still ours.
 func (e *election) term(ctx context.Context, work func(context.Context) error) error {
-	election, giveBack := context.WithCancel(context.WithoutCancel(ctx))
+	held, giveBack := context.WithCancel(context.WithoutCancel(ctx))
 	defer giveBack()
 	var begun atomic.Bool // work has begun, or never will
 	result := make(chan error, 1)
@@ -99,12 +107,12 @@ func (e *election) term(ctx context.Context, work func(context.Context) error) e
 		LeaseDuration: leaseDuration, RenewDeadline: renewDeadline, RetryPeriod: retryPeriod,
 		ReleaseOnCancel: true, Name: leaseName, WatchDog: e.watchdog,
 		Callbacks: leaderelection.LeaderCallbacks{
-			OnStartedLeading: func(held context.Context) {
+			OnStartedLeading: func(leading context.Context) {
 				defer giveBack()
 				if !begun.CompareAndSwap(false, true) {
 					return
 				}
-				working, stop := context.WithCancel(held)
+				working, stop := context.WithCancel(leading)
 				defer stop()
 				defer context.AfterFunc(ctx, stop)()
 				result <- work(working)
@@ -122,7 +130,7 @@ func (e *election) term(ctx context.Context, work func(context.Context) error) e
 			giveBack()
 		}
 	})()
-	elector.Run(election)
+	elector.Run(held)
 	err = <-result // Run has ended the context that work has.
 	switch {
 	case ctx.Err() != nil:

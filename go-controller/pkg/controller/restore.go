@@ -21,16 +21,20 @@ import (
 )
 
 // restore learns what earlier leaders have decided, before the first translation: addresses from status.podIPs, whose
-// word counts most, then addresses and gateways from the rows in the Northbound database. Both may be empty.
-func (d *desired) restore(ctx context.Context, northbound client.Client, log logr.Logger) error {
-	d.restoreFromPods(log)
-
+// word counts most, then addresses and gateways from the rows in the Northbound database. Both may be empty. catchUp is
+// called with the rows of ports before the View is read.
+func (d *desired) restore(ctx context.Context, northbound client.Client, catchUp func([]nb.LogicalSwitchPort) error, log logr.Logger) error {
 	var all found
 	for _, list := range []any{&all.ports, &all.routerPorts, &all.routers} {
 		if err := northbound.List(ctx, list); err != nil {
 			return fmt.Errorf("read what the Northbound database holds: %w", err)
 		}
 	}
+	if err := catchUp(all.ports); err != nil {
+		return err
+	}
+	d.restoreFromPods(log)
+	d.gateways.forgetAll()
 	d.learn(all, log)
 	return nil
 }

@@ -142,6 +142,8 @@ func (e *Engine) end() {
 	defer e.mu.Unlock()
 	e.running = false
 	e.inbox.close()
+	e.metrics.queue.Set(0)
+	e.metrics.waiting.Set(0)
 }
 
 // Wait returns when all owners marked before the call have been looked at: they are in accord with the database,

@@ -35,6 +35,8 @@ type Fenced struct {
 	held atomic.Pointer[possession]
 	// taking is held while the lock is taken: once is enough.
 	taking sync.Mutex
+	// stole is the connection that took the lock last; guarded by taking.
+	stole *rpc2.Client
 }
 
 // possession is the time from taking the lock until the connection is lost or somebody else takes it.
@@ -108,8 +110,21 @@ func (f *Fenced) steal(ctx context.Context) error {
 	if connection == nil {
 		return client.ErrNotConnected
 	}
+	if connection == f.stole {
+		// A server refuses to give a connection a lock that it has asked for before, also when it was stolen since. Nobody
+		// waits for the lock, so nobody gets it in between.
+		var none struct{}
+		if err := connection.CallWithContext(ctx, "unlock", ovsdb.NewLockArgs(f.lock), &none); err != nil {
+			return err
+		}
+		f.stole = nil
+	}
 	var reply struct{ Locked bool } // RFC 7047: always true
-	return connection.CallWithContext(ctx, "steal", ovsdb.NewLockArgs(f.lock), &reply)
+	if err := connection.CallWithContext(ctx, "steal", ovsdb.NewLockArgs(f.lock), &reply); err != nil {
+		return err
+	}
+	f.stole = connection
+	return nil
 }
 
 // Transact is Client's, but the server carries it out only while this client has the lock. Else, or outside a session, the

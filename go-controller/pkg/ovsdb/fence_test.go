@@ -61,9 +61,12 @@ func TestOnlyTheHolderOfTheLockWrites(t *testing.T) {
 func TestAReleasedLockIsTakenAgain(t *testing.T) {
 	s := ovsdbtest.Start(t, schema.Northbound)
 	first, second := fenced(t, s, yes), fenced(t, s, yes)
-	for _, between := range []*ovsdb.Fenced{nil, second, nil} {
+	connected, err := first.Client.Session(t.Context())
+	require.NoError(t, err)
+	for _, between := range []*ovsdb.Fenced{nil, nil, second} {
 		held, err := first.Session(t.Context())
 		require.NoError(t, err)
+		require.NoError(t, connected.Err(), "over the same connection")
 		_, err = first.Transact(t.Context(), add("a"))
 		require.NoError(t, err)
 		first.Release()
@@ -77,7 +80,7 @@ func TestAReleasedLockIsTakenAgain(t *testing.T) {
 			require.NoError(t, err)
 		}
 	}
-	_, err := first.Session(t.Context())
+	_, err = first.Session(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, 4, first.Cache().Table(nb.LogicalSwitchTable).Len(), "three of the first and one of the second")
 }
