@@ -11,6 +11,7 @@ import (
 	"github.com/go-logr/logr/testr"
 	"github.com/stretchr/testify/assert"
 	coordinationv1 "k8s.io/api/coordination/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
@@ -155,6 +156,41 @@ func TestContainerStartedAnewGoesOnWithTheLease(t *testing.T) {
 		})
 		assert.ErrorContains(t, err, "done")
 	})
+}
+
+// TestOwnLateRenewalIsNoRival has a renewal from before an outage reach the lease between a Get and an Update. A rival's
+// is not overwritten: the elector waits for its next try, which the fake, unlike an API server, takes.
+func TestOwnLateRenewalIsNoRival(t *testing.T) {
+	for holder, wait := range map[string]time.Duration{"b7e2": time.Second, "another": retryPeriod} {
+		synctest.Test(t, func(t *testing.T) {
+			client := fake.NewClientset()
+			us, seconds, now := "b7e2", int32(leaseDuration/time.Second), metav1.NowMicro()
+			lease := &coordinationv1.Lease{
+				ObjectMeta: metav1.ObjectMeta{Namespace: "woven-system", Name: leaseName},
+				Spec:       coordinationv1.LeaseSpec{HolderIdentity: &us, LeaseDurationSeconds: &seconds, AcquireTime: &now, RenewTime: &now},
+			}
+			assert.NoError(t, client.Tracker().Add(lease))
+			refused := false
+			client.PrependReactor("update", "leases", func(clientgotesting.Action) (bool, runtime.Object, error) {
+				if refused {
+					return false, nil, nil
+				}
+				refused = true
+				late := lease.DeepCopy()
+				late.Spec.HolderIdentity = &holder
+				assert.NoError(t, client.Tracker().Update(coordinationv1.SchemeGroupVersion.WithResource("leases"), late, "woven-system"))
+				return true, nil, apierrors.NewConflict(coordinationv1.Resource("leases"), leaseName, errors.New("it has been changed"))
+			})
+			begin := time.Now()
+			err := newElection(t, client, us).term(t.Context(), func(context.Context) error { return errors.New("done") })
+			assert.ErrorContains(t, err, "done")
+			if holder == us {
+				assert.Less(t, time.Since(begin), wait)
+			} else {
+				assert.GreaterOrEqual(t, time.Since(begin), wait)
+			}
+		})
+	}
 }
 
 // TestClocksOfOthersDoNotMatter has a leader whose clock is hours off, either way, renew its lease.

@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 )
 
@@ -24,9 +25,26 @@ func (l *ownLease) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord,
 }
 
 // Update implements resourcelock.Interface. A lease without a holder is one that is given back.
+//
+// After an outage the API server may still carry out a renewal that its sender has given up, between the Get and the Update
+// of the next. The elector would take that for a rival's and pause for four to nine seconds.
 func (l *ownLease) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
 	if record.HolderIdentity == "" && l.holder != l.Identity() {
 		return nil
 	}
-	return l.LeaseLock.Update(ctx, record)
+	err := l.LeaseLock.Update(ctx, record)
+	if !apierrors.IsConflict(err) || record.HolderIdentity == "" {
+		return err
+	}
+	// Not with l's own Get: the elector's next Update would then be of a lease that it has not seen.
+	fresh := &resourcelock.LeaseLock{LeaseMeta: l.LeaseMeta, Client: l.Client, LockConfig: l.LockConfig}
+	now, _, failed := fresh.Get(ctx)
+	if failed != nil || now.HolderIdentity != l.Identity() {
+		return err
+	}
+	if err := fresh.Update(ctx, record); err != nil {
+		return err
+	}
+	l.LeaseLock = fresh
+	return nil
 }
