@@ -270,7 +270,7 @@ func (b *births) inTime(t *testing.T, returned time.Time) {
 		}
 		limit := floor
 		if life.created.Before(first) {
-			limit = max(limit, last.Sub(life.running.Add(-life.took)))
+			limit = max(limit, life.took+last.Sub(life.running)) // as late as the last floor
 		}
 		assert.LessOrEqualf(t, life.took, returnTimeout+limit, "%s\n%s", life, events(b.namespace, life.name))
 	}

@@ -134,17 +134,21 @@ func TestFormerLeaderLeavesTheLeaseAlone(t *testing.T) {
 	})
 }
 
+// leaseOf is the leader's Lease, taken by a holder just now.
+func leaseOf(holder string) *coordinationv1.Lease {
+	seconds, now := int32(leaseDuration/time.Second), metav1.NowMicro()
+	return &coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "woven-system", Name: leaseName},
+		Spec:       coordinationv1.LeaseSpec{HolderIdentity: &holder, LeaseDurationSeconds: &seconds, AcquireTime: &now, RenewTime: &now},
+	}
+}
+
 // TestContainerStartedAnewGoesOnWithTheLease kills a leader, which gives nothing back, and starts it again in the same pod.
 func TestContainerStartedAnewGoesOnWithTheLease(t *testing.T) {
 	t.Setenv(podUIDVariable, "b7e2")
 	synctest.Test(t, func(t *testing.T) {
 		client := fake.NewClientset()
-		holder, seconds, now := "b7e2", int32(leaseDuration/time.Second), metav1.NowMicro()
-		_, err := client.CoordinationV1().Leases("woven-system").Create(t.Context(), &coordinationv1.Lease{
-			ObjectMeta: metav1.ObjectMeta{Name: leaseName},
-			Spec:       coordinationv1.LeaseSpec{HolderIdentity: &holder, LeaseDurationSeconds: &seconds, AcquireTime: &now, RenewTime: &now},
-		}, metav1.CreateOptions{})
-		assert.NoError(t, err)
+		assert.NoError(t, client.Tracker().Add(leaseOf("b7e2")))
 		begin := time.Now()
 		name, err := identity()
 		assert.NoError(t, err)
@@ -164,21 +168,15 @@ func TestOwnLateRenewalIsNoRival(t *testing.T) {
 	for holder, wait := range map[string]time.Duration{"b7e2": time.Second, "another": retryPeriod} {
 		synctest.Test(t, func(t *testing.T) {
 			client := fake.NewClientset()
-			us, seconds, now := "b7e2", int32(leaseDuration/time.Second), metav1.NowMicro()
-			lease := &coordinationv1.Lease{
-				ObjectMeta: metav1.ObjectMeta{Namespace: "woven-system", Name: leaseName},
-				Spec:       coordinationv1.LeaseSpec{HolderIdentity: &us, LeaseDurationSeconds: &seconds, AcquireTime: &now, RenewTime: &now},
-			}
-			assert.NoError(t, client.Tracker().Add(lease))
+			const us = "b7e2"
+			assert.NoError(t, client.Tracker().Add(leaseOf(us)))
 			refused := false
 			client.PrependReactor("update", "leases", func(clientgotesting.Action) (bool, runtime.Object, error) {
 				if refused {
 					return false, nil, nil
 				}
 				refused = true
-				late := lease.DeepCopy()
-				late.Spec.HolderIdentity = &holder
-				assert.NoError(t, client.Tracker().Update(coordinationv1.SchemeGroupVersion.WithResource("leases"), late, "woven-system"))
+				assert.NoError(t, client.Tracker().Update(coordinationv1.SchemeGroupVersion.WithResource("leases"), leaseOf(holder), "woven-system"))
 				return true, nil, apierrors.NewConflict(coordinationv1.Resource("leases"), leaseName, errors.New("it has been changed"))
 			})
 			begin := time.Now()
