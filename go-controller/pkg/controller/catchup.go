@@ -35,7 +35,7 @@ const fewPods = 10
 // some moments late, and much later after an outage. The row of a pod that it does not know yet would be taken for one that
 // nobody wants, and its address would be given away while the pod runs with it. So where a row speaks of another pod than
 // the View, the API server is asked. The error is ctx's.
-func catchUp(ctx context.Context, client kubernetes.Interface, view *kube.View, ports []nb.LogicalSwitchPort, log logr.Logger) error {
+func catchUp(ctx context.Context, client kubernetes.Interface, view *kube.View, ports []*nb.LogicalSwitchPort, log logr.Logger) error {
 	doubtful := doubtfulPods(view, ports)
 	told := ""
 	for len(doubtful) > 0 {
@@ -62,7 +62,7 @@ func catchUp(ctx context.Context, client kubernetes.Interface, view *kube.View, 
 }
 
 // doubtfulPods returns the pods that have rows and that the View does not know, or knows by another UID.
-func doubtfulPods(view *kube.View, ports []nb.LogicalSwitchPort) map[types.NamespacedName]bool {
+func doubtfulPods(view *kube.View, ports []*nb.LogicalSwitchPort) map[types.NamespacedName]bool {
 	doubtful := map[types.NamespacedName]bool{}
 	for _, port := range ports {
 		name, ours := strings.CutPrefix(port.ExternalIDs[row.OwnerKey], "pod/")

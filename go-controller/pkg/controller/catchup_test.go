@@ -28,8 +28,8 @@ func podOfUID(name, uid string) *corev1.Pod {
 	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: name, UID: types.UID(uid)}}
 }
 
-func portOfUID(name, uid string) nb.LogicalSwitchPort {
-	return nb.LogicalSwitchPort{
+func portOfUID(name, uid string) *nb.LogicalSwitchPort {
+	return &nb.LogicalSwitchPort{
 		Name: "ns/" + name, ExternalIDs: map[string]string{row.OwnerKey: "pod/ns/" + name}, Options: map[string]string{pod.UIDOption: uid},
 	}
 }
@@ -42,7 +42,7 @@ func TestALateViewIsWaitedFor(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				client := fake.NewClientset(podOfUID("again", "2"), podOfUID("known", "1"))
 				view := kube.NewView(podOfUID("again", "1"), podOfUID("known", "1"))
-				ports := []nb.LogicalSwitchPort{
+				ports := []*nb.LogicalSwitchPort{
 					portOfUID("again", "2"), portOfUID("known", "1"), portOfUID("gone", "1"), {Name: "somebody's"}, {Name: "a-host", ExternalIDs: map[string]string{row.OwnerKey: "node/a"}},
 				}
 				var late []*corev1.Pod
@@ -73,7 +73,7 @@ func TestWhatIsGoneIsNotWaitedFor(t *testing.T) {
 			assert.NoError(t, client.CoreV1().Pods("ns").Delete(context.Background(), "going", metav1.DeleteOptions{}))
 		})
 		begin := time.Now()
-		ports := []nb.LogicalSwitchPort{portOfUID("going", "1"), portOfUID("gone", "1")}
+		ports := []*nb.LogicalSwitchPort{portOfUID("going", "1"), portOfUID("gone", "1")}
 		assert.NoError(t, catchUp(t.Context(), client, kube.NewView(podOfUID("new", "1")), ports, testr.New(t)))
 		assert.InDelta(t, 3, time.Since(begin).Seconds(), 1.1)
 	})
@@ -90,17 +90,17 @@ func TestAnAPIServerThatIsAwayIsAskedAgain(t *testing.T) {
 		})
 		view := kube.NewView(podOfUID("known", "1"))
 		begin := time.Now()
-		assert.NoError(t, catchUp(t.Context(), client, view, []nb.LogicalSwitchPort{portOfUID("known", "1")}, testr.New(t)))
+		assert.NoError(t, catchUp(t.Context(), client, view, []*nb.LogicalSwitchPort{portOfUID("known", "1")}, testr.New(t)))
 		assert.Zero(t, time.Since(begin))
 		assert.Empty(t, client.Actions())
 
 		time.AfterFunc(10*time.Second, func() { away.Store(false) })
-		assert.NoError(t, catchUp(t.Context(), client, view, []nb.LogicalSwitchPort{portOfUID("gone", "1")}, testr.New(t)))
+		assert.NoError(t, catchUp(t.Context(), client, view, []*nb.LogicalSwitchPort{portOfUID("gone", "1")}, testr.New(t)))
 		assert.InDelta(t, 10, time.Since(begin).Seconds(), 1.1)
 
 		away.Store(true)
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
-		assert.ErrorIs(t, catchUp(ctx, client, view, []nb.LogicalSwitchPort{portOfUID("gone", "1")}, testr.New(t)), context.DeadlineExceeded)
+		assert.ErrorIs(t, catchUp(ctx, client, view, []*nb.LogicalSwitchPort{portOfUID("gone", "1")}, testr.New(t)), context.DeadlineExceeded)
 	})
 }

@@ -26,7 +26,6 @@ import (
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/kube"
 	"github.com/woven-network/woven/go-controller/pkg/nbsync"
-	"github.com/woven-network/woven/go-controller/pkg/ovn/nb"
 	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
 	"github.com/woven-network/woven/go-controller/pkg/pod"
 	"github.com/woven-network/woven/go-controller/pkg/row"
@@ -123,7 +122,7 @@ func Run(ctx context.Context, o Options) error {
 // read reads the cluster and both databases side by side, for that is most of what a start takes, and follows them until
 // ctx ends. What fails for good calls stop, and the first of these errors is returned. When ctx ends before, the error
 // tells of all that could not be read.
-func (c *controller) read(ctx context.Context, stop func(error)) (northbound *ovsdb.Client, err error) {
+func (c *controller) read(ctx context.Context, stop func(error)) (northbound *ovsdb.Replica, err error) {
 	var (
 		reading sync.WaitGroup
 		mu      sync.Mutex
@@ -159,7 +158,7 @@ func (c *controller) read(ctx context.Context, stop func(error)) (northbound *ov
 		if err != nil {
 			return err
 		}
-		northbound, err = ovsdb.Dial(ctx, target, c.Log.WithName("northbound"))
+		northbound, err = ovsdb.Replicate(ctx, target, c.Log.WithName("northbound"))
 		c.northbound.Store(err == nil)
 		return err
 	})
@@ -187,9 +186,11 @@ func (c *controller) work(ctx context.Context, northbound *ovsdb.Fenced) error {
 	if err != nil {
 		return err
 	}
-	err = d.restore(session, northbound, func(ports []nb.LogicalSwitchPort) error {
-		return catchUp(session, c.Client, view, ports, c.Log)
-	}, c.Log)
+	held := holdings(northbound.Cache())
+	if err := catchUp(session, c.Client, view, held.ports, c.Log); err != nil {
+		return err
+	}
+	d.restore(held, c.Log)
 	if err != nil {
 		return err
 	}

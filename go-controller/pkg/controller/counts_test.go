@@ -57,7 +57,7 @@ func newBusy(t *testing.T) *busy {
 	target, err := ovsdb.Northbound(config.OVN{Northbound: ovsdbtest.Start(t, schema.Northbound).Remote})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
-	client, err := ovsdb.Dial(ctx, target, logr.Discard())
+	client, err := ovsdb.Replicate(ctx, target, logr.Discard())
 	require.NoError(t, err)
 	b.engine, err = nbsync.New(nbsync.Options{Client: client, Source: b.rows, Owners: b.owners, Log: logr.Discard(), Registerer: b.registry})
 	require.NoError(t, err)

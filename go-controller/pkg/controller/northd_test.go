@@ -114,7 +114,7 @@ func (w *world) sync(t *testing.T, northbound string) *nbsync.Engine {
 	remote.Northbound = northbound
 	target, err := ovsdb.Northbound(remote)
 	require.NoError(t, err)
-	client, err := ovsdb.Dial(ctx, target, logr.Discard())
+	client, err := ovsdb.Replicate(ctx, target, logr.Discard())
 	require.NoError(t, err)
 	engine, err := nbsync.New(nbsync.Options{Client: client, Source: w.rows, Owners: w.owners, Log: logr.Discard()})
 	require.NoError(t, err)

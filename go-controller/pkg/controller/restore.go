@@ -2,56 +2,52 @@ package controller
 
 import (
 	"cmp"
-	"context"
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 
 	"github.com/go-logr/logr"
-	"github.com/ovn-kubernetes/libovsdb/client"
+	"github.com/ovn-kubernetes/libovsdb/cache"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/woven-network/woven/go-controller/pkg/gateway"
 	"github.com/woven-network/woven/go-controller/pkg/kube"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/nb"
+	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
 	"github.com/woven-network/woven/go-controller/pkg/pod"
 	"github.com/woven-network/woven/go-controller/pkg/row"
 	"github.com/woven-network/woven/go-controller/pkg/topology"
 )
 
-// restore learns what earlier leaders have decided, before the first translation: addresses from status.podIPs, whose
-// word counts most, then addresses and gateways from the rows in the Northbound database. Both may be empty. catchUp is
-// called with the rows of ports before the View is read.
-func (d *desired) restore(ctx context.Context, northbound client.Client, catchUp func([]nb.LogicalSwitchPort) error, log logr.Logger) error {
-	var all found
-	for _, list := range []any{&all.ports, &all.routerPorts, &all.routers} {
-		if err := northbound.List(ctx, list); err != nil {
-			return fmt.Errorf("read what the Northbound database holds: %w", err)
-		}
-	}
-	if err := catchUp(all.ports); err != nil {
-		return err
-	}
-	d.restoreFromPods(log)
-	d.gateways.forgetAll()
-	d.learn(all, log)
-	return nil
-}
-
 // found is what the Northbound database holds of the tables that decisions are kept in. Any of it may have been changed
 // by hand.
 type found struct {
-	ports       []nb.LogicalSwitchPort
-	routerPorts []nb.LogicalRouterPort
-	routers     []nb.LogicalRouter
+	ports       []*nb.LogicalSwitchPort
+	routerPorts []*nb.LogicalRouterPort
+	routers     []*nb.LogicalRouter
+}
+
+func holdings(northbound *cache.TableCache) found {
+	return found{
+		ports:       ovsdb.Rows[nb.LogicalSwitchPort](northbound, nb.LogicalSwitchPortTable),
+		routerPorts: ovsdb.Rows[nb.LogicalRouterPort](northbound, nb.LogicalRouterPortTable),
+		routers:     ovsdb.Rows[nb.LogicalRouter](northbound, nb.LogicalRouterTable),
+	}
+}
+
+// restore learns what earlier leaders have decided, before the first translation: addresses from status.podIPs, whose
+// word counts most, then addresses and gateways from the rows in the Northbound database. Both may be empty.
+func (d *desired) restore(all found, log logr.Logger) {
+	d.restoreFromPods(log)
+	d.gateways.forgetAll()
+	d.learn(all, log)
 }
 
 // learn takes up the decisions that rows tell. What is no address counts for nothing; what is no address of the right
 // network, or another's, is claimed in vain or not used when the owner is translated.
 func (d *desired) learn(all found, log logr.Logger) {
 	// Sorted, so that of two rows that say one address it is always the same that keeps it.
-	slices.SortFunc(all.ports, func(a, b nb.LogicalSwitchPort) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(all.ports, func(a, b *nb.LogicalSwitchPort) int { return cmp.Compare(a.Name, b.Name) })
 	for _, port := range all.ports {
 		if owner := row.Owner(port.ExternalIDs[row.OwnerKey]); strings.HasPrefix(string(owner), "pod/") {
 			mine := holder(owner, port.Options[pod.UIDOption])

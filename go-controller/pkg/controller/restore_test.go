@@ -33,12 +33,12 @@ func FuzzLearn(f *testing.F) {
 		ids := func(owner string) map[string]string { return map[string]string{row.OwnerKey: owner} }
 		options := func(uid string) map[string]string { return map[string]string{pod.UIDOption: uid} }
 		w.learn(found{
-			ports: []nb.LogicalSwitchPort{
+			ports: []*nb.LogicalSwitchPort{
 				{Name: owner, ExternalIDs: ids(owner), Options: options(uid), Addresses: []string{addresses}},
 				{Name: owner2, ExternalIDs: ids(owner2), Options: options(uid2), Addresses: strings.Split(addresses2, ",")},
 			},
-			routerPorts: []nb.LogicalRouterPort{{Name: topology.GatewayJoinPort("a"), ExternalIDs: ids("node/a"), Networks: []string{network, addresses}}},
-			routers:     []nb.LogicalRouter{{Name: "gw-a", ExternalIDs: map[string]string{row.OwnerKey: "node/a", topology.GatewayKey: told}}},
+			routerPorts: []*nb.LogicalRouterPort{{Name: topology.GatewayJoinPort("a"), ExternalIDs: ids("node/a"), Networks: []string{network, addresses}}},
+			routers:     []*nb.LogicalRouter{{Name: "gw-a", ExternalIDs: map[string]string{row.OwnerKey: "node/a", topology.GatewayKey: told}}},
 		}, logr.Discard())
 		seen := map[netip.Addr]string{}
 		for _, name := range []string{"first", "second"} {
@@ -87,13 +87,13 @@ func TestHandEditsOfAddressesDoNotCount(t *testing.T) {
 	w.view.Set(running)
 	w.view.Set(labelled("thief", "2"))
 	w.restoreFromPods(logr.Discard())
-	port := func(name, uid, addresses string) nb.LogicalSwitchPort {
-		return nb.LogicalSwitchPort{
+	port := func(name, uid, addresses string) *nb.LogicalSwitchPort {
+		return &nb.LogicalSwitchPort{
 			Name: "ns/" + name, Addresses: []string{addresses},
 			ExternalIDs: map[string]string{row.OwnerKey: "pod/ns/" + name}, Options: map[string]string{pod.UIDOption: uid},
 		}
 	}
-	w.learn(found{ports: []nb.LogicalSwitchPort{port("running", "1", "nonsense"), port("thief", "2", "0a:58:0a:f4:01:09 10.244.1.9")}}, logr.Discard())
+	w.learn(found{ports: []*nb.LogicalSwitchPort{port("running", "1", "nonsense"), port("thief", "2", "0a:58:0a:f4:01:09 10.244.1.9")}}, logr.Discard())
 	assert.Equal(t, "0a:58:0a:f4:01:09 10.244.1.9", w.addressesOf(t, "running"))
 	assert.Equal(t, "0a:58:0a:f4:01:03 10.244.1.3", w.addressesOf(t, "thief"))
 }

@@ -6,37 +6,45 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ovn-kubernetes/libovsdb/model"
+
 	"github.com/woven-network/woven/go-controller/pkg/row"
 )
 
-// survey compares everything with a full recomputation, queues the owners that are not in accord with the database,
-// and returns the operations that will take.
-func (r *run) survey() Plan {
-	ts := r.load(r.options.Owners())
-	plan, which := r.plan(newView(r.state), ts)
-	busy := plan.owners()
-	for _, t := range which.ready {
-		if _, ok := busy[t.owner]; !ok {
-			r.declared.of(t.owner).synced = true
+// survey compares everything with a full recomputation, queues the owners that are not in accord with the database, and
+// tells the operations that will take. It looks at as many owners at once as a batch has, and keeps nothing of them.
+func (r *run) survey(tell func(Plan)) {
+	rows := map[string]map[string]model.Model{}
+	for some := range slices.Chunk(r.load(r.options.Owners()), r.options.BatchRows) {
+		ts := r.translateAll(some, func(o row.Owner, err error) { r.fail(o, err, "translate") })
+		v := newView(r.state)
+		v.all = rows
+		plan, which := r.plan(v, ts)
+		busy := plan.owners()
+		for _, t := range which.ready {
+			if _, ok := busy[t.owner]; !ok {
+				r.declared.of(t.owner).synced = true
+			}
 		}
-	}
-	for o := range busy {
-		r.queue.push(o)
+		for o := range busy {
+			r.queue.push(o)
+		}
+		for o, err := range which.failed {
+			r.block(o, err)
+		}
+		for o, missing := range which.waiting {
+			r.wait(o, missing)
+		}
+		tell(plan)
 	}
 	for o, err := range r.untranslated {
 		r.fail(o, err, "translate")
 	}
-	for o, err := range which.failed {
-		r.block(o, err)
-	}
-	for o, missing := range which.waiting {
-		r.wait(o, missing)
-	}
-	return plan
 }
 
 // audit is a survey with a new state that knows nothing of the old one's. It takes the old one's place, so a mistake in
-// the engine's books is mended too. It returns the number of operations by which the database differs.
+// the engine's books is mended too. It returns the number of operations by which the database differs; an owner that
+// waits for a row which another makes is not counted.
 func (r *run) audit() int {
 	fresh, err := newState(r.wanted, r.options.Client.Cache())
 	if err != nil {
@@ -44,17 +52,26 @@ func (r *run) audit() int {
 		return 0
 	}
 	r.state = fresh
-	plan := r.survey()
-	for _, op := range plan.Ops {
-		r.metrics.drift.WithLabelValues(op.ID.Table).Inc()
+	var first []string
+	operations := 0
+	r.survey(func(plan Plan) {
+		operations += len(plan.Ops)
+		for _, op := range plan.Ops {
+			r.metrics.drift.WithLabelValues(op.ID.Table).Inc()
+		}
+		if len(first) < shownDrift && !plan.Empty() {
+			first = append(first, strings.SplitAfterN(plan.String(), "\n", shownDrift+1)...)
+		}
+	})
+	if operations > 0 {
+		r.log.Info("audit found differences; they are repaired", "operations", operations,
+			"first", strings.Join(first[:min(shownDrift, len(first))], ""))
 	}
-	if !plan.Empty() {
-		lines := strings.SplitAfterN(plan.String(), "\n", 11)
-		r.log.Info("audit found differences; they are repaired", "operations", len(plan.Ops),
-			"first", strings.Join(lines[:min(10, len(lines))], ""))
-	}
-	return len(plan.Ops)
+	return operations
 }
+
+// shownDrift is how many lines of what an audit found are logged.
+const shownDrift = 10
 
 // err returns why translations cannot be carried out now, nil when all can.
 func (w sorted) err() error {

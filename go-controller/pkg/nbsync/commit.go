@@ -93,10 +93,6 @@ func (r *run) transact(plan Plan) error {
 	results, err := r.options.Client.Transact(r.ctx, operations...)
 	if err == nil {
 		err = refusal(results, operations)
-	} else if r.ctx.Err() == nil {
-		// The connection breaks before its context ends. libovsdb's error does not tell this from a request
-		// that it refuses to send; the latter leaves the connection alone.
-		r.pause(100 * time.Millisecond)
 	}
 	r.metrics.transaction(plan, time.Since(start), err)
 	if err != nil {

@@ -14,7 +14,8 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"github.com/ovn-kubernetes/libovsdb/client"
+	"github.com/ovn-kubernetes/libovsdb/cache"
+	"github.com/ovn-kubernetes/libovsdb/ovsdb"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/woven-network/woven/go-controller/pkg/row"
@@ -25,9 +26,12 @@ import (
 // models belong to the engine from then on.
 type Source func(row.Owner) ([]row.Row, error)
 
-// Client is the connection to the database, as ovsdb.Dial makes it.
+// Client is a copy of the database and a connection to it, such as an ovsdb.Replica or ovsdb.Fenced.
 type Client interface {
-	client.Client
+	// Cache is the copy. After Transact returns it shows what that did.
+	Cache() *cache.TableCache
+	// Transact carries out operations in one transaction.
+	Transact(context.Context, ...ovsdb.Operation) ([]ovsdb.OperationResult, error)
 	// Session waits for a connection and returns a context that ends when that connection is lost.
 	Session(context.Context) (context.Context, error)
 }
@@ -167,8 +171,12 @@ func (e *Engine) Plan(ctx context.Context, owners ...row.Owner) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	ts := s.load(append(e.options.Owners(), owners...))
-	plan, which := s.plan(newView(s), only(ts, owners))
+	asked := s.load(append(e.options.Owners(), owners...))
+	if len(owners) > 0 {
+		asked = owners
+	}
+	failed := func(o row.Owner, err error) { s.untranslated[o] = err }
+	plan, which := s.plan(newView(s), s.translateAll(asked, failed))
 	return plan, errors.Join(s.unknown(), which.err())
 }
 
@@ -194,21 +202,4 @@ func (e *Engine) source(o row.Owner) ([]row.Row, error) {
 	e.translating.Lock()
 	defer e.translating.Unlock()
 	return e.options.Source(o)
-}
-
-// only returns the translations of some owners, all when none is named.
-func only(ts []*translation, owners []row.Owner) []*translation {
-	if len(owners) == 0 {
-		return ts
-	}
-	var out []*translation
-	for _, t := range ts {
-		for _, o := range owners {
-			if t.owner == o {
-				out = append(out, t)
-				break
-			}
-		}
-	}
-	return out
 }

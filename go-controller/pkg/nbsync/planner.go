@@ -1,7 +1,6 @@
 package nbsync
 
 import (
-	"maps"
 	"slices"
 
 	"github.com/google/uuid"
@@ -105,7 +104,7 @@ func (p *planner) resolveColumns(t *translation) {
 		}
 		values := map[string]any{}
 		for _, name := range w.table.Whole {
-			c := p.column(t, w, name)
+			c := p.column(w, name)
 			values[name] = c.value
 			if isNew && empty(c.value) || !isNew && equal(c.value, w.table.value(p.pick(w.ID).model, name)) {
 				continue
@@ -122,12 +121,9 @@ func (p *planner) resolveColumns(t *translation) {
 }
 
 // column returns the value that a column of a wanted row must have.
-func (p *planner) column(t *translation, w *want, name string) Column {
+func (p *planner) column(w *want, name string) Column {
 	v := w.table.value(w.Model, name)
-	switch {
-	case name == "external_ids":
-		v = stamp(t.owner, w)
-	case w.table.columns[name].ref:
+	if w.table.columns[name].ref {
 		return Column{Name: name, Want: v, value: resolve(v, func(text string) string {
 			if id, ok := row.ParseRef(text); ok && !ovsdb.IsValidUUID(text) {
 				return p.uuid(id)
@@ -136,19 +132,6 @@ func (p *planner) column(t *translation, w *want, name string) Column {
 		})}
 	}
 	return Column{Name: name, Want: v, value: v}
-}
-
-// stamp returns a row's external_ids with our marks.
-func stamp(o row.Owner, w *want) map[string]string {
-	marked := maps.Clone(w.table.externalIDs(w.Model))
-	if marked == nil {
-		marked = map[string]string{}
-	}
-	marked[row.OwnerKey] = string(o)
-	if w.table.Naming == row.ByExternalID {
-		marked[row.NameKey] = w.ID.Name
-	}
-	return marked
 }
 
 // mutate returns the operation that changes the sets of a row.

@@ -46,7 +46,7 @@ func (e *Engine) newRun(ctx, session context.Context) (*run, error) {
 // serve works until the connection or the engine ends.
 func (r *run) serve() {
 	defer r.cancel()
-	r.survey()
+	r.survey(func(Plan) {})
 	audit := time.NewTicker(r.options.AuditInterval)
 	defer audit.Stop()
 	for r.ctx.Err() == nil {

@@ -52,9 +52,10 @@ func newState(wanted Source, c *cache.TableCache) (*state, error) {
 	}, nil
 }
 
-// load reads which rows of ours the database has, and translates every owner: those given and those found. It
-// returns the translations that succeeded; s.untranslated has the others.
-func (s *state) load(owners []row.Owner) []*translation {
+// load reads which rows of ours the database has, asks what every owner wants, those given and those found, and returns
+// them; s.untranslated has those of whom it is not known. What an owner's rows should be like is forgotten again: of
+// 50,000 pods that is more than all that is kept.
+func (s *state) load(owners []row.Owner) []row.Owner {
 	s.scan(func(t *table) bool { return t.Naming == row.ByColumn || t.Naming == row.ByExternalID })
 	all := map[row.Owner]struct{}{}
 	for _, o := range owners {
@@ -63,28 +64,41 @@ func (s *state) load(owners []row.Owner) []*translation {
 	for o := range s.owned {
 		all[o] = struct{}{}
 	}
-	var out []*translation
-	for _, o := range slices.Sorted(maps.Keys(all)) {
-		t, err := s.translate(o)
-		if err != nil {
+	ask := func(o row.Owner) {
+		if _, err := s.translate(o); err != nil {
 			s.untranslated[o] = err
-			continue
 		}
-		out = append(out, t)
+	}
+	sorted := slices.Sorted(maps.Keys(all))
+	for _, o := range sorted {
+		ask(o)
 	}
 	// Whose the rows without external_ids are follows from what was just translated.
 	s.scan(func(t *table) bool { return t.Naming == row.ByReservedName || t.Naming == row.ByPort })
 	for o := range s.owned {
-		if _, ok := all[o]; ok {
+		if _, ok := all[o]; !ok {
+			sorted = append(sorted, o)
+			ask(o)
+		}
+	}
+	s.loosenAll()
+	return sorted
+}
+
+// translateAll asks again what owners want, but for those of whom that is not known. failed is called for each other that
+// cannot be translated now.
+func (s *state) translateAll(owners []row.Owner, failed func(row.Owner, error)) []*translation {
+	out := make([]*translation, 0, len(owners))
+	for _, o := range owners {
+		if s.untranslated[o] != nil {
 			continue
 		}
 		if t, err := s.translate(o); err == nil {
 			out = append(out, t)
 		} else {
-			s.untranslated[o] = err
+			failed(o, err)
 		}
 	}
-	s.loosenAll()
 	return out
 }
 

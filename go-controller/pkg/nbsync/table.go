@@ -83,6 +83,23 @@ func (t *table) externalIDs(m model.Model) map[string]string {
 	return t.value(m, "external_ids").(map[string]string)
 }
 
+// stamp writes our marks into a wanted row's external_ids, where the table has them.
+func (t *table) stamp(r row.Row, o row.Owner) {
+	c, ok := t.columns["external_ids"]
+	if !ok {
+		return
+	}
+	marks := t.externalIDs(r.Model)
+	if marks == nil {
+		marks = map[string]string{}
+		reflect.ValueOf(r.Model).Elem().Field(c.field).Set(reflect.ValueOf(marks))
+	}
+	marks[row.OwnerKey] = string(o)
+	if t.Naming == row.ByExternalID {
+		marks[row.NameKey] = r.ID.Name
+	}
+}
+
 // name returns the name of a row's ID as the row itself tells it.
 func (t *table) name(m model.Model) string {
 	switch t.Naming {

@@ -35,7 +35,7 @@ func (s *state) translate(o row.Owner) (*translation, error) {
 	var ids []row.ID
 	var elements []element
 	for _, r := range rows {
-		w, err := s.check(r)
+		w, err := s.check(o, r)
 		if err != nil {
 			return nil, err
 		}
@@ -62,8 +62,8 @@ func (s *state) translate(o row.Owner) (*translation, error) {
 	return t, s.declared.replace(o, ids, elements)
 }
 
-// check makes sure that the row is of a known table, has its table's struct and its ID's name.
-func (s *state) check(r row.Row) (*want, error) {
+// check makes sure that the row is of a known table, has its table's struct and its ID's name, and stamps it.
+func (s *state) check(o row.Owner, r row.Row) (*want, error) {
 	t, ok := s.tables[r.ID.Table]
 	switch {
 	case !ok:
@@ -78,6 +78,7 @@ func (s *state) check(r row.Row) (*want, error) {
 	if t.Naming != row.ByExternalID && t.name(r.Model) != r.ID.Name {
 		return nil, fmt.Errorf("row %s: its model is named %q; it must have the ID's name", r.ID, t.name(r.Model))
 	}
+	t.stamp(r, o)
 	w := &want{Row: r, table: t}
 	return w, w.legible()
 }

@@ -13,6 +13,9 @@ import (
 // elements, so the view asks once.
 type view struct {
 	*state
+	// all maps a table to its rows, for who looks at most of them; nil means to ask for each row. They are libovsdb's own,
+	// which nobody may change.
+	all map[string]map[string]model.Model
 	// rows maps a UUID to its row, nil when there is none.
 	rows map[string]*found
 	// picked maps an ID to the row of ours that has it, nil when there is none.
@@ -46,12 +49,22 @@ func (v *view) row(uuid string) *found {
 	}
 	var f *found
 	if k := v.known[uuid]; k != nil {
-		if m := v.cache.Table(k.id.Table).Row(uuid); m != nil {
+		if m := v.model(k.id.Table, uuid); m != nil {
 			f = &found{uuid: uuid, id: k.id, owner: k.owner, table: v.tables[k.id.Table], model: m}
 		}
 	}
 	v.rows[uuid] = f
 	return f
+}
+
+func (v *view) model(table, uuid string) model.Model {
+	if v.all == nil {
+		return v.cache.Table(table).Row(uuid)
+	}
+	if v.all[table] == nil {
+		v.all[table] = v.cache.Table(table).RowsShallow()
+	}
+	return v.all[table][uuid]
 }
 
 // has says whether a members-only set holds the element, which is text or a UUID.

@@ -50,13 +50,24 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
-func (w *world) dial() *ovsdb.Client {
+func (w *world) target() ovsdb.Target {
 	target, err := ovsdb.Northbound(config.OVN{Northbound: w.server.Remote})
 	require.NoError(w.t, err)
-	c, err := ovsdb.Dial(w.t.Context(), target, logr.Discard())
+	return target
+}
+
+func (w *world) dial() *ovsdb.Client {
+	c, err := ovsdb.Dial(w.t.Context(), w.target(), logr.Discard())
 	require.NoError(w.t, err)
 	w.t.Cleanup(c.Close)
 	return c
+}
+
+func (w *world) replicate() *ovsdb.Replica {
+	r, err := ovsdb.Replicate(w.t.Context(), w.target(), logr.Discard())
+	require.NoError(w.t, err)
+	w.t.Cleanup(r.Close)
+	return r
 }
 
 // start makes an engine and runs it until the test ends or w.stop is called.
@@ -76,7 +87,7 @@ func (w *world) start() {
 func (w *world) make() {
 	var err error
 	w.engine, err = New(Options{
-		Client: interposed{w.dial(), w}, Source: w.source, Owners: w.owners, Registerer: prometheus.NewRegistry(),
+		Client: interposed{w.replicate(), w}, Source: w.source, Owners: w.owners, Registerer: prometheus.NewRegistry(),
 		BatchInterval: time.Millisecond,
 		Log: funcr.New(func(_, line string) {
 			if strings.Contains(line, `"error"`) {
@@ -91,7 +102,7 @@ func (w *world) make() {
 
 // interposed is a client with which something can happen between a comparison and its transaction.
 type interposed struct {
-	*ovsdb.Client
+	*ovsdb.Replica
 	w *world
 }
 
@@ -103,7 +114,7 @@ func (c interposed) Transact(ctx context.Context, operations ...libovsdb.Operati
 	if before != nil {
 		before()
 	}
-	return c.Client.Transact(ctx, operations...)
+	return c.Replica.Transact(ctx, operations...)
 }
 
 func (w *world) source(o row.Owner) ([]row.Row, error) {

@@ -31,27 +31,45 @@ type Client struct {
 // client.WithConditionalTable; without any, all tables of the model. It tries again until it succeeds or ctx ends, and
 // then returns the last attempt's error: one sentence that names the database, the remote and what to do.
 func Dial(ctx context.Context, t Target, log logr.Logger, watch ...client.MonitorOption) (*Client, error) {
-	delay := minBackoff
-	var last error
-	for remotes := t.remotes(); ; remotes = rotate(remotes) {
+	remotes := t.remotes()
+	return firstTime(ctx, t, log, func() (*Client, error) {
 		c, err := dial(ctx, t, remotes, log, watch)
-		if err == nil {
-			return c, nil
-		}
+		remotes = rotate(remotes)
+		return c, err
+	})
+}
+
+// firstTime tries to connect until that succeeds or ctx ends, and then returns the last attempt's error. Each new reason
+// is logged.
+func firstTime[T any](ctx context.Context, t Target, log logr.Logger, attempt func() (T, error)) (T, error) {
+	var last error
+	return retry(ctx, func() (T, error) {
+		c, err := attempt()
 		switch {
+		case err == nil:
 		case ctx.Err() != nil && last != nil:
-			return nil, last // This attempt was cut short and tells less.
+			err = last // This attempt was cut short and tells less.
 		case ctx.Err() == nil && (last == nil || err.Error() != last.Error()):
 			log.Info("not connected yet, trying again", "database", t.Name, "reason", err.Error())
 		}
 		last = err
+		return c, err
+	})
+}
+
+// retry makes attempts, with growing pauses, until one succeeds or ctx ends, and then returns the last one's error.
+func retry[T any](ctx context.Context, attempt func() (T, error)) (T, error) {
+	for delay := minBackoff; ; delay = min(2*delay, maxBackoff) {
+		result, err := attempt()
+		if err == nil {
+			return result, nil
+		}
 		timer := time.NewTimer(delay)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return nil, last
+			return result, err
 		case <-timer.C:
-			delay = min(2*delay, maxBackoff)
 		}
 	}
 }

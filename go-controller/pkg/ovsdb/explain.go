@@ -14,7 +14,7 @@ import (
 func (t Target) explain(err error) error {
 	text := err.Error()
 	switch {
-	case strings.Contains(text, "target database"):
+	case strings.Contains(text, "target database"), strings.Contains(text, "unknown database"):
 		return fmt.Errorf("database %s: the server at %s does not have it; write the remote of the right database", t.Name, t.Remote)
 	case strings.Contains(text, "validation error"):
 		return fmt.Errorf("database %s at %s has an older schema than %s, it lacks %s; upgrade it", t.Name, t.Remote, t.Floor, lacking(text))

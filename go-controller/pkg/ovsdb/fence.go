@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 
 	"github.com/cenkalti/rpc2"
-	"github.com/ovn-kubernetes/libovsdb/client"
 	"github.com/ovn-kubernetes/libovsdb/ovsdb"
 )
 
@@ -18,7 +17,7 @@ var ErrFenced = errors.New("another process has taken over: its lock in the data
 // notOwner is the error of a failed assertion (RFC 7047, section 5.2.10).
 const notOwner = "not owner"
 
-// Fenced is a Client of which, of all processes that use the same lock, only the last to take it can write. An election
+// Fenced is a Replica of which, of all processes that use the same lock, only the last to take it can write. An election
 // alone does not bring that about: a leader that is paused, between seeing that it leads and sending a transaction,
 // sends it when it wakes, however long another leads already.
 //
@@ -28,7 +27,7 @@ const notOwner = "not owner"
 //
 // A server knows only its own locks. Of a clustered database all writers must therefore use the same member.
 type Fenced struct {
-	*Client
+	*Replica
 	lock    string
 	confirm func(context.Context) error
 	// held is the present possession of the lock, or the last; nil before the first.
@@ -36,7 +35,7 @@ type Fenced struct {
 	// taking is held while the lock is taken: once is enough.
 	taking sync.Mutex
 	// stole is the connection that took the lock last; guarded by taking.
-	stole *rpc2.Client
+	stole *connection
 }
 
 // possession is the time from taking the lock until the connection is lost or somebody else takes it.
@@ -45,12 +44,12 @@ type possession struct {
 	end context.CancelFunc
 }
 
-// Fence returns a Client that shares c's connection. lock is an identifier in the sense of RFC 7047, section 3.1. confirm
+// Fence returns a Replica that shares r's connection. lock is an identifier in the sense of RFC 7047, section 3.1. confirm
 // is called each time after the lock was taken and says whether that was right: for one who is not the leader any more
 // it returns an error. The order matters: who takes the lock and is then confirmed has taken it after every former
 // leader, and one that is not confirmed has taken it from the present leader, but not written; that one takes it back.
-func (c *Client) Fence(lock string, confirm func(context.Context) error) *Fenced {
-	return &Fenced{Client: c, lock: lock, confirm: confirm}
+func (r *Replica) Fence(lock string, confirm func(context.Context) error) *Fenced {
+	return &Fenced{Replica: r, lock: lock, confirm: confirm}
 }
 
 // Session waits until the client is connected, its cache complete and the lock its own. The cache then shows whatever
@@ -63,11 +62,11 @@ func (f *Fenced) Session(ctx context.Context) (context.Context, error) {
 		if p := f.held.Load(); p != nil && p.Err() == nil {
 			return p, ctx.Err()
 		}
-		session, err := f.Client.Session(ctx)
+		c, err := f.connection(ctx)
 		if err != nil {
 			return nil, err
 		}
-		if err := f.take(ctx, session); err != nil {
+		if err := f.take(ctx, c); err != nil {
 			return nil, err
 		}
 	}
@@ -82,52 +81,45 @@ func (f *Fenced) Release() {
 }
 
 // take takes the lock. It does nothing if the connection is lost meanwhile.
-func (f *Fenced) take(ctx, session context.Context) error {
-	waiting, stop := context.WithCancel(ctx)
-	defer stop()
-	defer context.AfterFunc(session, stop)()
-	if err := f.steal(waiting); err != nil {
-		if refused := rpc2.ServerError(""); errors.As(err, &refused) || errors.Is(err, errUnknownClient) {
+func (f *Fenced) take(ctx context.Context, c *connection) error {
+	if err := f.steal(ctx, c); err != nil {
+		if refused := rpc2.ServerError(""); errors.As(err, &refused) {
 			return fmt.Errorf("lock %s in the database: %w", f.lock, err)
 		}
-		<-waiting.Done() // The connection is broken, so its session ends in a moment.
+		select {
+		case <-ctx.Done():
+		case <-c.Done(): // The connection is broken, so it ends in a moment.
+		}
 		return ctx.Err()
 	}
 	if err := f.confirm(ctx); err != nil {
 		return err
 	}
 	p := &possession{}
-	p.Context, p.end = context.WithCancel(session)
+	p.Context, p.end = context.WithCancel(c)
 	f.held.Store(p)
 	return nil
 }
 
-func (f *Fenced) steal(ctx context.Context) error {
-	connection, err := f.rpc()
-	if err != nil {
-		return err
-	}
-	if connection == nil {
-		return client.ErrNotConnected
-	}
-	if connection == f.stole {
+func (f *Fenced) steal(ctx context.Context, c *connection) error {
+	if c == f.stole {
 		// A server refuses to give a connection a lock that it has asked for before, also when it was stolen since. Nobody
 		// waits for the lock, so nobody gets it in between.
 		var none struct{}
-		if err := connection.CallWithContext(ctx, "unlock", ovsdb.NewLockArgs(f.lock), &none); err != nil {
+		if err := c.call(ctx, "unlock", ovsdb.NewLockArgs(f.lock), &none); err != nil {
 			return err
 		}
 		f.stole = nil
 	}
 	var reply struct{ Locked bool } // RFC 7047: always true
-	if err := connection.CallWithContext(ctx, "steal", ovsdb.NewLockArgs(f.lock), &reply); err != nil {
+	if err := c.call(ctx, "steal", ovsdb.NewLockArgs(f.lock), &reply); err != nil {
 		return err
 	}
-	f.stole = connection
+	f.stole = c
 	return nil
 }
 
-// Transact is Client's, but the server carries it out only while this client has the lock. Else, or outside a session, the
+// Transact is Replica's, but the server carries it out only while this client has the lock. Else, or outside a session, the
 // error is ErrFenced, and the session has ended.
 func (f *Fenced) Transact(ctx context.Context, operations ...ovsdb.Operation) ([]ovsdb.OperationResult, error) {
 	assertion := ovsdb.Operation{Op: ovsdb.OperationAssert, Lock: &f.lock}
@@ -135,7 +127,7 @@ func (f *Fenced) Transact(ctx context.Context, operations ...ovsdb.Operation) ([
 	if p == nil || p.Err() != nil {
 		return nil, ErrFenced
 	}
-	results, err := f.Client.Transact(ctx, append([]ovsdb.Operation{assertion}, operations...)...)
+	results, err := f.Replica.Transact(ctx, append([]ovsdb.Operation{assertion}, operations...)...)
 	if err != nil || len(results) == 0 {
 		return results, err
 	}
@@ -145,5 +137,3 @@ func (f *Fenced) Transact(ctx context.Context, operations ...ovsdb.Operation) ([
 	}
 	return results[1:], nil
 }
-
-var _ client.Client = (*Fenced)(nil)

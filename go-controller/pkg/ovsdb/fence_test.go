@@ -18,7 +18,7 @@ import (
 
 func fenced(t *testing.T, s *ovsdbtest.Server, confirm func(context.Context) error) *ovsdb.Fenced {
 	t.Helper()
-	c, err := ovsdb.Dial(soon(t, 5*time.Second), northbound(t, s.Remote), logr.Discard())
+	c, err := ovsdb.Replicate(soon(t, 5*time.Second), northbound(t, s.Remote), logr.Discard())
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	return c.Fence("woven_test", confirm)
@@ -61,7 +61,7 @@ func TestOnlyTheHolderOfTheLockWrites(t *testing.T) {
 func TestAReleasedLockIsTakenAgain(t *testing.T) {
 	s := ovsdbtest.Start(t, schema.Northbound)
 	first, second := fenced(t, s, yes), fenced(t, s, yes)
-	connected, err := first.Client.Session(t.Context())
+	connected, err := first.Replica.Session(t.Context())
 	require.NoError(t, err)
 	for _, between := range []*ovsdb.Fenced{nil, nil, second} {
 		held, err := first.Session(t.Context())

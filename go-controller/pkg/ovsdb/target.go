@@ -27,6 +27,8 @@ type Target struct {
 	PrivateKey, Certificate, CACertificate string
 	// Model holds the Go types of the tables and the indexes of the cache.
 	Model model.ClientDBModel
+	// Columns maps a table to the columns that a Replica copies; nil means everything.
+	Columns map[string][]string
 	// Floor is the release whose schema the models were generated from, for messages.
 	Floor string
 }
@@ -38,7 +40,9 @@ func Northbound(c config.OVN) (Target, error) {
 		return Target{}, fmt.Errorf("northbound model: %w", err)
 	}
 	m.SetIndexes(northboundIndexes())
-	return ovnTarget(c, c.Northbound, m), nil
+	t := ovnTarget(c, c.Northbound, m)
+	t.Columns = northboundColumns()
+	return t, nil
 }
 
 // Southbound is the OVN Southbound database.
@@ -89,4 +93,14 @@ func northboundIndexes() map[string][]model.ClientIndex {
 		}
 	}
 	return indexes
+}
+
+// northboundColumns are those that Woven writes. northd changes others, such as a port's "up", which is nobody's business
+// here.
+func northboundColumns() map[string][]string {
+	columns := map[string][]string{}
+	for _, t := range row.Tables {
+		columns[t.Name] = slices.Concat(t.Whole, t.Members)
+	}
+	return columns
 }

@@ -1,0 +1,231 @@
+package ovsdb
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/rpc2"
+	"github.com/cenkalti/rpc2/jsonrpc"
+	"github.com/ovn-kubernetes/libovsdb/client"
+	"github.com/ovn-kubernetes/libovsdb/model"
+	"github.com/ovn-kubernetes/libovsdb/ovsdb"
+)
+
+// silence is how long a server may send nothing while it is asked for the first copy of a database.
+const silence = 30 * time.Second
+
+// connection is a Replica's connection, from the moment that the copy is complete.
+type connection struct {
+	// Context ends with the connection.
+	context.Context
+	rpc *rpc2.Client
+	// gone is closed when nothing more that came over it will be taken in.
+	gone chan struct{}
+}
+
+// call is a request of RFC 7047, section 4.1, that waits for its reply until ctx or the connection ends; the error is then
+// ctx's or context.Canceled, though the server may have done it. A request is not sent after ctx has ended.
+func (c *connection) call(ctx context.Context, method string, params []any, result any) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(c, cancel)()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	err := c.rpc.CallWithContext(ctx, method, params, result)
+	if ended := c.Err(); ended != nil {
+		return ended // Also of a reply that came behind an update that could not be taken in.
+	}
+	return err
+}
+
+// wire is the stream of a connection. When it breaks, the connection's context ends before anybody gets the error.
+type wire struct {
+	io.Reader
+	net.Conn
+	end context.CancelFunc
+}
+
+// Read implements io.Reader.
+func (w wire) Read(b []byte) (int, error) {
+	n, err := w.Reader.Read(b)
+	if err != nil {
+		w.end()
+	}
+	return n, err
+}
+
+// Write implements io.Writer.
+func (w wire) Write(b []byte) (int, error) {
+	n, err := w.Conn.Write(b)
+	if err != nil {
+		w.end()
+		_ = w.Close()
+	}
+	return n, err
+}
+
+// open connects to a remote of ovsdb(7): unix:<file>, tcp:<ip>:<port> or ssl:<ip>:<port>.
+func (t Target) open(ctx context.Context, remote string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	switch method, address, _ := strings.Cut(remote, ":"); method {
+	case client.UNIX:
+		return (&net.Dialer{}).DialContext(ctx, "unix", address)
+	case client.TCP:
+		return (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	case client.SSL:
+		config, err := t.tls()
+		if err != nil {
+			return nil, err
+		}
+		return (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", address)
+	default:
+		return nil, fmt.Errorf("connection method %q is none of unix, tcp and ssl", method)
+	}
+}
+
+// introduction is the beginning of a connection, in which one request is answered before the next is sent. So the reply
+// that has the whole database can be taken in row by row: libovsdb's client, and any other that reads a message before it
+// looks into it, takes ten times the memory of the rows for that, and leaves it full of holes (docs/performance.md).
+type introduction struct {
+	conn net.Conn
+	in   *json.Decoder
+	out  *json.Encoder
+}
+
+func introduce(conn net.Conn) *introduction {
+	return &introduction{conn: conn, in: json.NewDecoder(patient{conn}), out: json.NewEncoder(conn)}
+}
+
+// patient is a connection whose server may be silent for a while only.
+type patient struct{ net.Conn }
+
+// Read implements io.Reader.
+func (p patient) Read(b []byte) (int, error) {
+	if err := p.SetReadDeadline(time.Now().Add(silence)); err != nil {
+		return 0, err
+	}
+	return p.Conn.Read(b)
+}
+
+// ask sends a request and has result read what the reply has as its result, which may be null.
+func (i *introduction) ask(method string, params []any, result func(*json.Decoder) error) error {
+	if err := i.out.Encode(map[string]any{"method": method, "params": params, "id": method}); err != nil {
+		return err
+	}
+	for {
+		var from string
+		var refused, id any
+		err := members(i.in, func(name string) error {
+			switch name {
+			case "method":
+				return i.in.Decode(&from)
+			case "id":
+				return i.in.Decode(&id)
+			case "error":
+				return i.in.Decode(&refused)
+			case "result":
+				return result(i.in)
+			default:
+				return i.in.Decode(new(json.RawMessage))
+			}
+		})
+		switch {
+		case err != nil:
+			return fmt.Errorf("reply to %s: %w", method, err)
+		case from == "echo": // RFC 7047, section 4.1.11
+			if err := i.out.Encode(map[string]any{"result": []any{}, "error": nil, "id": id}); err != nil {
+				return err
+			}
+		case from != "":
+			// Another notification is none of ours.
+		case refused != nil:
+			return fmt.Errorf("the server refuses %s: %v", method, refused)
+		default:
+			return nil
+		}
+	}
+}
+
+// described asks for the schema and returns the model that it makes with the Go types.
+func (i *introduction) described(t Target) (model.DatabaseModel, error) {
+	var schema ovsdb.DatabaseSchema
+	err := i.ask("get_schema", ovsdb.NewGetSchemaArgs(t.Name), func(in *json.Decoder) error { return in.Decode(&schema) })
+	if err != nil {
+		return model.DatabaseModel{}, err
+	}
+	m, errs := model.NewDatabaseModel(schema, t.Model)
+	if len(errs) > 0 {
+		return model.DatabaseModel{}, fmt.Errorf("validation error: %w", errors.Join(errs...))
+	}
+	return m, nil
+}
+
+// watch begins the monitor and has take carry out the first copy, in parts (ovsdb-server(7), "monitor_cond").
+func (i *introduction) watch(t Target, m model.DatabaseModel, take func(ovsdb.TableUpdates2) error) error {
+	requests := map[string]ovsdb.MonitorRequest{}
+	for table := range m.Types() {
+		if columns := t.columns(m, table); len(columns) > 0 {
+			requests[table] = ovsdb.MonitorRequest{Columns: columns, Select: ovsdb.NewDefaultMonitorSelect()}
+		}
+	}
+	return i.ask(ovsdb.ConditionalMonitorRPC, ovsdb.NewMonitorArgs(t.Name, nil, requests), func(in *json.Decoder) error {
+		return readUpdates(in, take)
+	})
+}
+
+// columns returns which columns of a table there is a copy of; none of a table that nobody asks for.
+func (t Target) columns(m model.DatabaseModel, table string) []string {
+	if t.Columns != nil {
+		return t.Columns[table]
+	}
+	var all []string
+	for name := range m.Schema.Table(table).Columns {
+		all = append(all, name)
+	}
+	return all
+}
+
+// established makes a connection of it, on which take carries out every update before the next message is read: when the
+// reply to a transaction comes, the copy shows what it did. An update that take refuses ends the connection.
+func (i *introduction) established(take func(ovsdb.TableUpdates2) error) (*connection, error) {
+	if err := i.conn.SetReadDeadline(time.Time{}); err != nil {
+		return nil, err
+	}
+	ctx, end := context.WithCancel(context.Background())
+	stream := wire{io.MultiReader(i.in.Buffered(), i.conn), i.conn, end}
+	c := &connection{Context: ctx, rpc: rpc2.NewClientWithCodec(jsonrpc.NewJSONCodec(stream)), gone: make(chan struct{})}
+	c.rpc.SetBlocking(true)
+	c.rpc.Handle("echo", func(_ *rpc2.Client, params []any, reply *[]any) error {
+		*reply = params
+		return nil
+	})
+	for _, notification := range []string{"locked", "stolen"} { // What is stolen is found out by the next transaction.
+		c.rpc.Handle(notification, func(*rpc2.Client, []any, *[]any) error { return nil })
+	}
+	c.rpc.Handle("update2", func(_ *rpc2.Client, params []json.RawMessage, _ *[]any) error {
+		err := errors.New("update2 without table-updates")
+		if len(params) == 2 {
+			err = readUpdates(json.NewDecoder(strings.NewReader(string(params[1]))), take)
+		}
+		if err != nil {
+			end()
+			_ = i.conn.Close()
+		}
+		return err
+	})
+	go func() {
+		defer close(c.gone)
+		defer end()
+		c.rpc.Run()
+	}()
+	return c, nil
+}
