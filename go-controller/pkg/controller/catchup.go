@@ -3,7 +3,6 @@ package controller
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -65,16 +64,15 @@ func catchUp(ctx context.Context, client kubernetes.Interface, view *kube.View, 
 func doubtfulPods(view *kube.View, ports []*nb.LogicalSwitchPort) map[types.NamespacedName]bool {
 	doubtful := map[types.NamespacedName]bool{}
 	for _, port := range ports {
-		name, ours := strings.CutPrefix(port.ExternalIDs[row.OwnerKey], "pod/")
-		namespace, name, _ := strings.Cut(name, "/")
-		if ours && uidOf(view.Pod(namespace, name)) != port.Options[pod.UIDOption] {
-			doubtful[types.NamespacedName{Namespace: namespace, Name: name}] = true
+		name, ours := pod.NamespacedName(row.Owner(port.ExternalIDs[row.OwnerKey]))
+		if ours && uidOf(view.PodMeta(name.Namespace, name.Name)) != port.Options[pod.UIDOption] {
+			doubtful[name] = true
 		}
 	}
 	return doubtful
 }
 
-func uidOf(p *corev1.Pod) string {
+func uidOf(p *metav1.ObjectMeta) string {
 	if p == nil {
 		return ""
 	}
@@ -84,7 +82,7 @@ func uidOf(p *corev1.Pod) string {
 // knows tells whether the View has the same pods under these names as the API server.
 func knows(view *kube.View, names map[types.NamespacedName]bool, now map[types.NamespacedName]string) bool {
 	for name := range names {
-		if uidOf(view.Pod(name.Namespace, name.Name)) != now[name] {
+		if uidOf(view.PodMeta(name.Namespace, name.Name)) != now[name] {
 			return false
 		}
 	}
@@ -104,7 +102,7 @@ func askForPods(ctx context.Context, client kubernetes.Interface, names map[type
 				return fmt.Errorf("a %T among pods", o)
 			}
 			if name := (types.NamespacedName{Namespace: p.Namespace, Name: p.Name}); names[name] {
-				now[name] = pod.UID(p)
+				now[name] = pod.UID(&p.ObjectMeta)
 			}
 			return nil
 		})
@@ -114,7 +112,7 @@ func askForPods(ctx context.Context, client kubernetes.Interface, names map[type
 		p, err := client.CoreV1().Pods(name.Namespace).Get(ctx, name.Name, metav1.GetOptions{})
 		switch {
 		case err == nil:
-			now[name] = pod.UID(p)
+			now[name] = pod.UID(&p.ObjectMeta)
 		case !apierrors.IsNotFound(err):
 			return nil, err
 		}

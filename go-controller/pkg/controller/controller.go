@@ -45,6 +45,8 @@ type Options struct {
 	// Log receives everything.
 	Log logr.Logger
 
+	// Read is called once, when the cluster and the databases have been read.
+	Read func()
 	// Settled is called when what a start takes has been taken: when a leadership has brought the database in accord,
 	// and once when another process leads.
 	Settled func()
@@ -75,6 +77,9 @@ type controller struct {
 // Run works until ctx ends. Any number of processes may run; one of them leads and writes, the others hold their view
 // of the cluster ready. The error says why it cannot go on.
 func Run(ctx context.Context, o Options) error {
+	if o.Read == nil {
+		o.Read = func() {}
+	}
 	if o.Settled == nil {
 		o.Settled = func() {}
 	}
@@ -101,6 +106,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer northbound.Close()
+	o.Read()
 	defer time.AfterFunc(2*leaseDuration, o.Settled).Stop()
 	name, err := identity()
 	if err != nil {

@@ -123,9 +123,9 @@ func (d *desired) pod(owner row.Owner, namespace, name string) []row.Row {
 		d.hold(owner, "")
 		return nil
 	}
-	mine := holder(owner, pod.UID(object))
+	mine := holder(owner, pod.UID(&object.ObjectMeta))
 	d.hold(owner, mine)
-	subnets, err := pod.Subnets(d.view, d.config, namespace, name)
+	subnets, err := pod.Subnets(d.view, d.config, object)
 	if err != nil {
 		d.problems.found(reference, reasonOf(err), fmt.Sprintf("node %s: %v", object.Spec.NodeName, err))
 		return nil
@@ -147,7 +147,7 @@ func (d *desired) pod(owner row.Owner, namespace, name string) []row.Row {
 		return nil
 	}
 	d.note(reference, d.disagreement(object, mine, addresses))
-	return pod.Translate(d.view, namespace, name, addresses)
+	return pod.Translate(object, addresses)
 }
 
 // lasting returns the networks from which a pod that has addresses already gets any. It keeps those it has, and no
@@ -170,9 +170,11 @@ func lasting(has []netip.Addr, subnets []netip.Prefix) []netip.Prefix {
 func (d *desired) hold(owner row.Owner, next string) {
 	d.mu.Lock()
 	before := d.holders[owner]
-	if next != "" {
+	switch {
+	case before == next:
+	case next != "":
 		d.holders[owner] = next
-	} else {
+	default:
 		delete(d.holders, owner)
 	}
 	d.mu.Unlock()

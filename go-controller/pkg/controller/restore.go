@@ -5,10 +5,12 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/ovn-kubernetes/libovsdb/cache"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/woven-network/woven/go-controller/pkg/gateway"
 	"github.com/woven-network/woven/go-controller/pkg/kube"
@@ -49,7 +51,8 @@ func (d *desired) learn(all found, log logr.Logger) {
 	// Sorted, so that of two rows that say one address it is always the same that keeps it.
 	slices.SortFunc(all.ports, func(a, b *nb.LogicalSwitchPort) int { return cmp.Compare(a.Name, b.Name) })
 	for _, port := range all.ports {
-		if owner := row.Owner(port.ExternalIDs[row.OwnerKey]); strings.HasPrefix(string(owner), "pod/") {
+		owner := row.Owner(port.ExternalIDs[row.OwnerKey])
+		if _, ok := pod.NamespacedName(owner); ok {
 			mine := holder(owner, port.Options[pod.UIDOption])
 			if now := d.holderOf(owner); now != "" && now != mine {
 				continue // The row is of its predecessor.
@@ -86,27 +89,46 @@ func (d *desired) learn(all found, log logr.Logger) {
 // restoreFromPods claims the addresses that running pods report. The older of two pods that report one address
 // keeps it; the younger gets another, and must be deleted to have it on its interface.
 func (d *desired) restoreFromPods(log logr.Logger) {
-	pods := d.view.Pods()
-	slices.SortStableFunc(pods, func(a, b *corev1.Pod) int { return a.CreationTimestamp.Compare(b.CreationTimestamp.Time) })
-	for _, p := range pods {
-		if !kube.OnNetwork(p) {
-			continue
+	type reporting struct {
+		pod     types.NamespacedName
+		uid     string
+		created time.Time
+		has     []netip.Addr
+	}
+	var all []reporting
+	networks := map[string][]netip.Prefix{}
+	d.view.EachPod(func(p *corev1.Pod) {
+		if !kube.OnNetwork(p) || len(p.Status.PodIPs) == 0 {
+			return
 		}
-		subnets, err := topology.Subnets(d.view, d.config, p.Spec.NodeName)
-		if err != nil {
-			continue
+		subnets, known := networks[p.Spec.NodeName]
+		if !known {
+			subnets, _ = topology.Subnets(d.view, d.config, p.Spec.NodeName) // With an error there are none.
+			networks[p.Spec.NodeName] = subnets
 		}
+		r := reporting{pod: types.NamespacedName{Namespace: p.Namespace, Name: p.Name}, uid: pod.UID(&p.ObjectMeta), created: p.CreationTimestamp.Time}
 		for _, ip := range p.Status.PodIPs {
 			address, err := netip.ParseAddr(ip.IP)
 			// An address of no network of the node's would not be routed to it: it is from before the node was
 			// made anew, or another network's that ran here.
-			if err != nil || !slices.ContainsFunc(subnets, func(s netip.Prefix) bool { return s.Contains(address) }) {
-				continue
+			if err == nil && slices.ContainsFunc(subnets, func(s netip.Prefix) bool { return s.Contains(address) }) {
+				r.has = append(r.has, address)
 			}
-			owner := pod.Owner(p.Namespace, p.Name)
-			d.hold(owner, holder(owner, pod.UID(p)))
-			if err := d.pods.Claim(holder(owner, pod.UID(p)), address); err != nil {
-				log.Error(err, "two running pods report one address; delete this one so that it gets another", "namespace", p.Namespace, "pod", p.Name)
+		}
+		if len(r.has) > 0 {
+			all = append(all, r)
+		}
+	})
+	slices.SortFunc(all, func(a, b reporting) int {
+		return cmp.Or(a.created.Compare(b.created), cmp.Compare(a.pod.Namespace, b.pod.Namespace), cmp.Compare(a.pod.Name, b.pod.Name))
+	})
+	for _, r := range all {
+		owner := pod.Owner(r.pod.Namespace, r.pod.Name)
+		mine := holder(owner, r.uid)
+		d.hold(owner, mine)
+		for _, address := range r.has {
+			if err := d.pods.Claim(mine, address); err != nil {
+				log.Error(err, "two running pods report one address; delete this one so that it gets another", "namespace", r.pod.Namespace, "pod", r.pod.Name)
 			}
 		}
 	}

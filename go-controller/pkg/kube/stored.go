@@ -130,13 +130,17 @@ func withPorts(containers []corev1.Container) []storedContainer {
 
 // pod returns the Pod again, which shares its maps and lists with what is stored.
 func (s *storedPod) pod() *corev1.Pod {
-	return &corev1.Pod{
-		ObjectMeta: s.ObjectMeta,
-		Spec: corev1.PodSpec{
-			NodeName: s.node, HostNetwork: s.hostNetwork, Containers: containersOf(s.containers), InitContainers: containersOf(s.initial),
-		},
-		Status: corev1.PodStatus{Phase: s.phase, PodIP: s.podIP, PodIPs: s.podIPs},
-	}
+	p := &corev1.Pod{}
+	s.fill(p)
+	p.Spec.Containers, p.Spec.InitContainers = containersOf(s.containers), containersOf(s.initial)
+	return p
+}
+
+// fill makes p the Pod again, but for its containers.
+func (s *storedPod) fill(p *corev1.Pod) {
+	p.ObjectMeta = s.ObjectMeta
+	p.Spec = corev1.PodSpec{NodeName: s.node, HostNetwork: s.hostNetwork}
+	p.Status = corev1.PodStatus{Phase: s.phase, PodIP: s.podIP, PodIPs: s.podIPs}
 }
 
 func containersOf(stored []storedContainer) []corev1.Container {

@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/cache"
 )
 
@@ -102,13 +103,24 @@ func (v *View) Pod(namespace, name string) *corev1.Pod {
 // Pods returns all pods.
 func (v *View) Pods() []*corev1.Pod { return list[*corev1.Pod](v.pods.List()) }
 
-// EachPod calls f with every pod, in no order. Unlike Pods it does not have all of them at once, which are many.
+// EachPod calls f with every pod but its containers, in no order. What f gets is another pod when it has returned. Unlike
+// Pods it does not make as many Pods as there are.
 func (v *View) EachPod(f func(*corev1.Pod)) {
+	var pod corev1.Pod
 	for _, key := range v.pods.ListKeys() {
-		if pod := get[*corev1.Pod](v.pods, key); pod != nil {
-			f(pod)
+		if o, ok, _ := v.pods.GetByKey(key); ok {
+			o.(*storedPod).fill(&pod)
+			f(&pod)
 		}
 	}
+}
+
+// PodMeta returns a pod's metadata, or nil. It costs less than the pod.
+func (v *View) PodMeta(namespace, name string) *metav1.ObjectMeta {
+	if o, ok, _ := v.pods.GetByKey(namespace + "/" + name); ok {
+		return &o.(*storedPod).ObjectMeta
+	}
+	return nil
 }
 
 // PodCount returns how many pods there are.

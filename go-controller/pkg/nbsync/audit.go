@@ -12,14 +12,42 @@ import (
 )
 
 // survey compares everything with a full recomputation, queues the owners that are not in accord with the database, and
-// tells the operations that will take. It looks at as many owners at once as a batch has, and keeps nothing of them.
+// tells the operations that will take. Nearly all owners are in accord with it: they are compared right after they were
+// translated, and only the others are translated again when it is known what all want.
 func (r *run) survey(tell func(Plan)) {
 	rows := map[string]map[string]model.Model{}
-	for some := range slices.Chunk(r.load(r.options.Owners()), r.options.BatchRows) {
-		ts := r.translateAll(some, func(o row.Owner, err error) { r.fail(o, err, "translate") })
+	view := func() *view {
 		v := newView(r.state)
 		v.all = rows
+		return v
+	}
+	var settled []row.Owner
+	relied := map[row.ID]struct{}{} // what the settled need
+	all := r.load(r.options.Owners(), func(ts []*translation) {
+		v := view()
+		v.early = true
 		plan, which := r.plan(v, ts)
+		busy := plan.owners()
+		for _, t := range which.ready {
+			if _, ok := busy[t.owner]; ok {
+				continue
+			}
+			settled = append(settled, t.owner)
+			for _, id := range t.needs {
+				relied[id] = struct{}{}
+			}
+		}
+	})
+	for _, o := range r.reliable(view(), settled, relied) {
+		r.declared.of(o).synced = true
+	}
+	rest := slices.DeleteFunc(all, func(o row.Owner) bool {
+		own := r.declared.owners[o]
+		return own != nil && own.synced && len(own.loose) == 0
+	})
+	for some := range slices.Chunk(rest, lookedAtOnce) {
+		ts := r.translateAll(some, func(o row.Owner, err error) { r.fail(o, err, "translate") })
+		plan, which := r.plan(view(), ts)
 		busy := plan.owners()
 		for _, t := range which.ready {
 			if _, ok := busy[t.owner]; !ok {
@@ -40,6 +68,17 @@ func (r *run) survey(tell func(Plan)) {
 	for o, err := range r.untranslated {
 		r.fail(o, err, "translate")
 	}
+}
+
+// reliable returns the settled owners if all rows that they rely on stay, and none if one is about to go: then each must
+// be looked at again.
+func (r *run) reliable(v *view, settled []row.Owner, relied map[row.ID]struct{}) []row.Owner {
+	for id := range relied {
+		if f := v.pick(id); f == nil || !v.stays(f) {
+			return nil
+		}
+	}
+	return settled
 }
 
 // audit is a survey with a new state that knows nothing of the old one's. It takes the old one's place, so a mistake in

@@ -82,11 +82,17 @@ func (v *view) missing(t *translation, coming map[row.ID]struct{}) []row.ID {
 			continue
 		}
 		if f := v.pick(id); f != nil {
-			if _, wanted := v.declared.rows[id]; wanted || v.untranslated[f.owner] != nil {
+			if v.early || v.stays(f) {
 				continue
 			}
 		}
 		out = append(out, id)
 	}
 	return out
+}
+
+// stays says whether a row that is there is not about to go.
+func (v *view) stays(f *found) bool {
+	_, wanted := v.declared.rows[f.id]
+	return wanted || v.untranslated[f.owner] != nil
 }

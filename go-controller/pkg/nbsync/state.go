@@ -52,10 +52,14 @@ func newState(wanted Source, c *cache.TableCache) (*state, error) {
 	}, nil
 }
 
+// lookedAtOnce is how many owners are translated before what their rows should be like is forgotten again: of 50,000 pods
+// that is more than all that is kept.
+const lookedAtOnce = 500
+
 // load reads which rows of ours the database has, asks what every owner wants, those given and those found, and returns
-// them; s.untranslated has those of whom it is not known. What an owner's rows should be like is forgotten again: of
-// 50,000 pods that is more than all that is kept.
-func (s *state) load(owners []row.Owner) []row.Owner {
+// them; s.untranslated has those of whom it is not known. seen is called with some translations after another, at a time
+// when it is not known yet what all owners want.
+func (s *state) load(owners []row.Owner, seen func([]*translation)) []row.Owner {
 	s.scan(func(t *table) bool { return t.Naming == row.ByColumn || t.Naming == row.ByExternalID })
 	all := map[row.Owner]struct{}{}
 	for _, o := range owners {
@@ -64,28 +68,27 @@ func (s *state) load(owners []row.Owner) []row.Owner {
 	for o := range s.owned {
 		all[o] = struct{}{}
 	}
-	ask := func(o row.Owner) {
-		if _, err := s.translate(o); err != nil {
-			s.untranslated[o] = err
+	ask := func(owners []row.Owner) {
+		for some := range slices.Chunk(owners, lookedAtOnce) {
+			seen(s.translateAll(some, func(o row.Owner, err error) { s.untranslated[o] = err }))
 		}
 	}
 	sorted := slices.Sorted(maps.Keys(all))
-	for _, o := range sorted {
-		ask(o)
-	}
+	ask(sorted)
 	// Whose the rows without external_ids are follows from what was just translated.
 	s.scan(func(t *table) bool { return t.Naming == row.ByReservedName || t.Naming == row.ByPort })
+	var others []row.Owner
 	for o := range s.owned {
 		if _, ok := all[o]; !ok {
-			sorted = append(sorted, o)
-			ask(o)
+			others = append(others, o)
 		}
 	}
+	ask(others)
 	s.loosenAll()
-	return sorted
+	return append(sorted, others...)
 }
 
-// translateAll asks again what owners want, but for those of whom that is not known. failed is called for each other that
+// translateAll asks what owners want, but for those of whom that was asked in vain before. failed is called for each that
 // cannot be translated now.
 func (s *state) translateAll(owners []row.Owner, failed func(row.Owner, error)) []*translation {
 	out := make([]*translation, 0, len(owners))

@@ -16,6 +16,8 @@ type view struct {
 	// all maps a table to its rows, for who looks at most of them; nil means to ask for each row. They are libovsdb's own,
 	// which nobody may change.
 	all map[string]map[string]model.Model
+	// early says that it is not known yet what all owners want: a row that is there is taken for one that will stay.
+	early bool
 	// rows maps a UUID to its row, nil when there is none.
 	rows map[string]*found
 	// picked maps an ID to the row of ours that has it, nil when there is none.

@@ -283,7 +283,7 @@ func (w *world) eventually(what string, f func() bool) {
 func (w *world) fresh() *state {
 	s, err := newState(w.source, w.engine.options.Client.Cache())
 	require.NoError(w.t, err)
-	s.load(w.owners())
+	s.load(w.owners(), func([]*translation) {})
 	return s
 }
 

@@ -3,6 +3,7 @@ package ovsdb
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/ovn-kubernetes/libovsdb/ovsdb"
 )
@@ -14,7 +15,7 @@ const rowsAtOnce = 64
 // readUpdates reads a <table-updates2> of ovsdb-server(7), as in the reply to monitor_cond and in update2, and calls take
 // with one part of it after another. null has no rows.
 func readUpdates(in *json.Decoder, take func(ovsdb.TableUpdates2) error) error {
-	n := notation{}
+	n := notation{keys: map[string]string{}, packed: map[string]string{}}
 	return members(in, func(table string) error {
 		rows := ovsdb.TableUpdate2{}
 		err := members(in, func(uuid string) error {
@@ -30,10 +31,11 @@ func readUpdates(in *json.Decoder, take func(ovsdb.TableUpdates2) error) error {
 				if part.from == nil {
 					continue
 				}
-				if err := n.row(part.from); err != nil {
+				row := ovsdb.Row(part.from)
+				if err := n.row(row); err != nil {
 					return fmt.Errorf("row %s: %w", uuid, err)
 				}
-				row := ovsdb.Row(part.from)
+				uuid = n.pack(uuid, row)
 				*part.to = &row
 			}
 			rows[uuid] = update
@@ -74,12 +76,16 @@ func members(in *json.Decoder, member func(name string) error) error {
 }
 
 // notation turns values of RFC 7047, section 5.1, from what encoding/json makes of them into libovsdb's types, in which
-// they are what its mapper expects. libovsdb's own reader writes every set and map as JSON once more and reads that. It
-// holds one copy of each key of a map, which are the same in all rows.
-type notation map[string]string
+// they are what its mapper expects. libovsdb's own reader writes every set and map as JSON once more and reads that.
+type notation struct {
+	// keys has one copy of each key of a map, which are the same in all rows.
+	keys map[string]string
+	// packed maps the texts of the row that is packed to their copies.
+	packed map[string]string
+}
 
 // row changes the values of a row in place.
-func (n notation) row(columns map[string]any) error {
+func (n notation) row(columns ovsdb.Row) error {
 	for name, value := range columns {
 		v, err := n.value(value)
 		if err != nil {
@@ -139,10 +145,10 @@ func (n notation) pairs(pairs []any) (any, error) {
 		case ovsdb.OvsSet, ovsdb.OvsMap:
 			return nil, fmt.Errorf("%v is no key", pair[0])
 		case string:
-			if known, ok := n[k]; ok {
+			if known, ok := n.keys[k]; ok {
 				key = known
 			} else {
-				n[k] = k
+				n.keys[k] = k
 			}
 		}
 		if out[key], err = n.value(pair[1]); err != nil {
@@ -150,4 +156,58 @@ func (n notation) pairs(pairs []any) (any, error) {
 		}
 	}
 	return ovsdb.OvsMap{GoMap: out}, nil
+}
+
+// pack puts the texts of a row, and its UUID, one behind the other into one piece of memory, equal ones once, and returns
+// the UUID. Each was decoded into a piece of its own, among many that are thrown away and leave holes too small for
+// anything else.
+func (n notation) pack(uuid string, row ovsdb.Row) string {
+	clear(n.packed)
+	size := len(uuid)
+	n.texts(row, func(text string) string {
+		size += len(text)
+		return text
+	})
+	var all strings.Builder
+	all.Grow(size)
+	put := func(text string) string {
+		known, ok := n.packed[text]
+		if !ok {
+			from := all.Len()
+			all.WriteString(text)
+			known = all.String()[from:]
+			n.packed[known] = known
+		}
+		return known
+	}
+	uuid = put(uuid)
+	n.texts(row, put)
+	return uuid
+}
+
+// texts replaces the texts of a row by what replace returns for them.
+func (n notation) texts(row ovsdb.Row, replace func(string) string) {
+	one := func(v any) any {
+		switch v := v.(type) {
+		case string:
+			return replace(v)
+		case ovsdb.UUID:
+			return ovsdb.UUID{GoUUID: replace(v.GoUUID)}
+		}
+		return v
+	}
+	for name, v := range row {
+		switch v := v.(type) {
+		case ovsdb.OvsSet:
+			for i, e := range v.GoSet {
+				v.GoSet[i] = one(e)
+			}
+		case ovsdb.OvsMap:
+			for key, e := range v.GoMap {
+				v.GoMap[key] = one(e)
+			}
+		default:
+			row[name] = one(v)
+		}
+	}
 }

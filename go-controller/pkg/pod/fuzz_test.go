@@ -20,7 +20,7 @@ func FuzzAnnotation(f *testing.F) {
 		p := web()
 		p.UID = "1"
 		p.Annotations = map[string]string{kube.ConfigHash: hash, "woven.network/unknown": uid}
-		rows := pod.Translate(kube.NewView(p, worker("10.244.1.0/24")), p.Namespace, p.Name, addresses)
+		rows := pod.Translate(p, addresses)
 		require.Len(t, rows, 1)
 		port := rows[0].Model.(*nb.LogicalSwitchPort)
 		require.NotEmpty(t, port.Options[pod.UIDOption])

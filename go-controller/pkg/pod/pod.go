@@ -5,8 +5,11 @@ package pod
 import (
 	"net/netip"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/kube"
@@ -25,22 +28,28 @@ const UIDOption = "iface-id-ver"
 // Owner returns the owner of a pod's rows.
 func Owner(namespace, name string) row.Owner { return row.Owner("pod/" + namespace + "/" + name) }
 
+// NamespacedName returns the pod that an owner is for, false for the owner of something else.
+func NamespacedName(owner row.Owner) (types.NamespacedName, bool) {
+	rest, ok := strings.CutPrefix(string(owner), "pod/")
+	namespace, name, _ := strings.Cut(rest, "/")
+	return types.NamespacedName{Namespace: namespace, Name: name}, ok
+}
+
 // Port returns the name of a pod's logical switch port.
 func Port(namespace, name string) string { return namespace + "/" + name }
 
 // UID returns the UID under which kubelet runs the pod and that it gives to CNI: for the mirror of a static pod its
 // annotation, not metadata.uid, which the API server chose.
-func UID(pod *corev1.Pod) string {
+func UID(pod *metav1.ObjectMeta) string {
 	if hash := pod.Annotations[kube.ConfigHash]; hash != "" {
 		return hash
 	}
 	return string(pod.UID)
 }
 
-// Subnets returns the networks that the pod's addresses come from: those of its node. It returns none, without an
-// error, for a pod that has no port. The error is that of topology.Subnets.
-func Subnets(v *kube.View, c *config.Parsed, namespace, name string) ([]netip.Prefix, error) {
-	pod := v.Pod(namespace, name)
+// Subnets returns the networks that a pod's addresses come from: those of its node. It returns none, without an error, for
+// a pod that has no port. The error is that of topology.Subnets.
+func Subnets(v *kube.View, c *config.Parsed, pod *corev1.Pod) ([]netip.Prefix, error) {
 	if !kube.OnNetwork(pod) {
 		return nil, nil
 	}
@@ -49,14 +58,13 @@ func Subnets(v *kube.View, c *config.Parsed, namespace, name string) ([]netip.Pr
 
 // Translate returns the rows of a pod that has the given addresses, IPv4 first; no addresses, no rows. The addresses
 // lie in Subnets.
-func Translate(v *kube.View, namespace, name string, addresses []netip.Addr) []row.Row {
-	pod := v.Pod(namespace, name)
+func Translate(pod *corev1.Pod, addresses []netip.Addr) []row.Row {
 	if !kube.OnNetwork(pod) || len(addresses) == 0 {
 		return nil
 	}
 	text := topology.PortAddresses(addresses)
 	port := &nb.LogicalSwitchPort{
-		Name:      Port(namespace, name),
+		Name:      Port(pod.Namespace, pod.Name),
 		Addresses: []string{text},
 		// A pod sends with its own addresses only; OVN adds the link-local one that follows from the MAC.
 		PortSecurity: []string{text},
@@ -64,9 +72,9 @@ func Translate(v *kube.View, namespace, name string, addresses []netip.Addr) []r
 			// The one chassis that may claim the port. Without it, an old Interface row elsewhere could.
 			"requested-chassis": pod.Spec.NodeName,
 			// A pod that is deleted and made again under its name never gets the old one's interface.
-			UIDOption: UID(pod),
+			UIDOption: UID(&pod.ObjectMeta),
 		},
-		ExternalIDs: map[string]string{NamespaceKey: namespace},
+		ExternalIDs: map[string]string{NamespaceKey: pod.Namespace},
 	}
 	return []row.Row{{
 		ID:    row.ID{Table: nb.LogicalSwitchPortTable, Name: port.Name},
@@ -99,5 +107,5 @@ func Affected(v *kube.View, c *config.Parsed, change kube.Change) []row.Owner {
 // same tells whether two states of a pod translate alike. A pod's status changes a dozen times in its life, and
 // almost none of that is of interest here.
 func same(a, b *corev1.Pod) bool {
-	return kube.OnNetwork(a) == kube.OnNetwork(b) && a.Spec.NodeName == b.Spec.NodeName && UID(a) == UID(b)
+	return kube.OnNetwork(a) == kube.OnNetwork(b) && a.Spec.NodeName == b.Spec.NodeName && UID(&a.ObjectMeta) == UID(&b.ObjectMeta)
 }

@@ -39,8 +39,8 @@ func TestRows(t *testing.T) {
 	static.Name = "static"
 	static.Annotations = map[string]string{kube.ConfigHash: "33-44"}
 	v := kube.NewView(web(), static, worker("10.244.1.0/24"))
-	golden.Compare(t, "pod", golden.Rows(pod.Translate(v, "default", "web-0", addresses)))
-	golden.Compare(t, "pod-ipv6", golden.Rows(pod.Translate(v, "default", "static", addresses[1:])))
+	golden.Compare(t, "pod", golden.Rows(pod.Translate(v.Pod("default", "web-0"), addresses)))
+	golden.Compare(t, "pod-ipv6", golden.Rows(pod.Translate(v.Pod("default", "static"), addresses[1:])))
 }
 
 func TestNoRows(t *testing.T) {
@@ -50,15 +50,15 @@ func TestNoRows(t *testing.T) {
 	unbound.Spec.NodeName = ""
 	for _, p := range []*corev1.Pod{host, finished, unbound} {
 		v := kube.NewView(p, worker("10.244.1.0/24"))
-		assert.Empty(t, pod.Translate(v, "default", "web-0", addresses))
-		subnets, err := pod.Subnets(v, parse(t), "default", "web-0")
+		assert.Empty(t, pod.Translate(v.Pod("default", "web-0"), addresses))
+		subnets, err := pod.Subnets(v, parse(t), v.Pod("default", "web-0"))
 		assert.NoError(t, err)
 		assert.Empty(t, subnets)
 	}
 	v := kube.NewView(web())
-	assert.Empty(t, pod.Translate(v, "default", "web-0", nil))
-	assert.Empty(t, pod.Translate(v, "default", "gone", addresses))
-	_, err := pod.Subnets(kube.NewView(web(), worker()), parse(t), "default", "web-0")
+	assert.Empty(t, pod.Translate(v.Pod("default", "web-0"), nil))
+	assert.Empty(t, pod.Translate(v.Pod("default", "gone"), addresses))
+	_, err := pod.Subnets(kube.NewView(worker()), parse(t), web())
 	assert.ErrorContains(t, err, "spec.podCIDRs is empty")
 }
 
