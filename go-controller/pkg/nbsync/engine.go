@@ -23,7 +23,7 @@ import (
 
 // Source returns the rows that an owner should have, at the moment it is called. No rows means that nothing of the
 // owner's should exist. It is called from one goroutine at a time. An error is logged and the owner tried again. The
-// models belong to the engine from then on.
+// models belong to the engine from then on, which writes its marks into them.
 type Source func(row.Owner) ([]row.Row, error)
 
 // Client is a copy of the database and a connection to it, such as an ovsdb.Replica or ovsdb.Fenced.

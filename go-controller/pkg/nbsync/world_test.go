@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/go-logr/logr/funcr"
+	"github.com/ovn-kubernetes/libovsdb/model"
 	libovsdb "github.com/ovn-kubernetes/libovsdb/ovsdb"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
@@ -121,7 +123,13 @@ func (w *world) source(o row.Owner) ([]row.Row, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.asked[o]++
-	return w.rows[o], w.broken[o]
+	rows := slices.Clone(w.rows[o])
+	for i := range rows {
+		if rows[i].Model != nil && !reflect.ValueOf(rows[i].Model).IsNil() {
+			rows[i].Model = model.Clone(rows[i].Model) // An engine writes into the models that it gets.
+		}
+	}
+	return rows, w.broken[o]
 }
 
 func (w *world) owners() []row.Owner {

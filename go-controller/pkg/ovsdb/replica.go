@@ -203,8 +203,10 @@ func (r *Replica) Transact(ctx context.Context, operations ...ovsdb.Operation) (
 		return nil, err
 	}
 	var results []ovsdb.OperationResult
-	err = c.call(ctx, "transact", ovsdb.NewTransactArgs(r.target.Name, operations...), &results)
-	return results, err
+	if err := c.call(ctx, "transact", ovsdb.NewTransactArgs(r.target.Name, operations...), &results); err != nil {
+		return nil, err // The reply may still be on its way into results.
+	}
+	return results, nil
 }
 
 // Close ends the connection for good.
