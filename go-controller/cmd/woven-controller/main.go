@@ -10,12 +10,12 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/controller"
+	"github.com/woven-network/woven/go-controller/pkg/kube"
 	"github.com/woven-network/woven/go-controller/pkg/logging"
 )
 
@@ -66,9 +66,9 @@ func run(ctx context.Context, f flags) error {
 	if err != nil {
 		return fmt.Errorf("kube-apiserver: %w", err)
 	}
-	client, err := kubernetes.NewForConfig(api)
+	client, err := kube.NewClient(api)
 	if err != nil {
-		return fmt.Errorf("kube-apiserver: %w", err)
+		return err
 	}
 	log.Info("starting", "version", config.Version, "apiServer", api.Host)
 	return controller.Run(ctx, controller.Options{

@@ -24,6 +24,7 @@ import (
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/gateway"
+	"github.com/woven-network/woven/go-controller/pkg/kube"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/nb"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/sb"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/schema"
@@ -104,6 +105,14 @@ func (l *apiLab) clean() {
 	require.NoError(l, l.api.CoordinationV1().Leases("woven-system").DeleteCollection(ctx, now, all))
 }
 
+// client is a controller's client of the API server.
+func (l *apiLab) client() *kube.Client {
+	l.Helper()
+	client, err := kube.NewClient(l.server.Config)
+	require.NoError(l, err)
+	return client
+}
+
 // start runs a controller until the test ends or stop is called.
 func (l *apiLab) start() (stop func()) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -118,9 +127,10 @@ func (l *apiLab) start() (stop func()) {
 			leading <- struct{}{}
 		}
 	}, funcr.Options{})
+	client := l.client()
 	go func() {
 		done <- Run(ctx, Options{
-			Config: l.config, Client: l.api, LeaseNamespace: "woven-system", MetricsAddress: l.metrics, Log: log, problemGrace: 100 * time.Millisecond,
+			Config: l.config, Client: client, LeaseNamespace: "woven-system", MetricsAddress: l.metrics, Log: log, problemGrace: 100 * time.Millisecond,
 		})
 	}()
 	select {

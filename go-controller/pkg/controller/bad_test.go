@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/woven-network/woven/go-controller/pkg/kube/kubetest"
 	"github.com/woven-network/woven/go-controller/pkg/row"
 )
 
@@ -43,7 +44,7 @@ func (l *lab) serve(t *testing.T) *served {
 		s.log = append(s.log, line)
 	}, funcr.Options{})
 	go func() {
-		done <- Run(ctx, Options{Config: l.config, Client: l.api, LeaseNamespace: "woven-system", MetricsAddress: s.address, Log: log})
+		done <- Run(ctx, Options{Config: l.config, Client: kubetest.Client(l.api), LeaseNamespace: "woven-system", MetricsAddress: s.address, Log: log})
 	}()
 	s.end = sync.OnceValue(func() error { cancel(); return <-done })
 	t.Cleanup(func() { _ = s.end() })
@@ -100,7 +101,7 @@ func TestTakenMetricsAddressEndsTheController(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { _ = listener.Close() }()
-	err = Run(t.Context(), Options{Config: l.config, Client: l.api, LeaseNamespace: "woven-system", MetricsAddress: listener.Addr().String()})
+	err = Run(t.Context(), Options{Config: l.config, Client: kubetest.Client(l.api), LeaseNamespace: "woven-system", MetricsAddress: listener.Addr().String()})
 	assert.ErrorContains(t, err, "--metrics-address")
 	assert.ErrorContains(t, err, "choose another or stop what uses it")
 }

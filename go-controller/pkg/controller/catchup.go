@@ -12,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/pager"
 
 	"github.com/woven-network/woven/go-controller/pkg/kube"
@@ -34,7 +33,7 @@ const fewPods = 10
 // some moments late, and much later after an outage. The row of a pod that it does not know yet would be taken for one that
 // nobody wants, and its address would be given away while the pod runs with it. So where a row speaks of another pod than
 // the View, the API server is asked. The error is ctx's.
-func catchUp(ctx context.Context, client kubernetes.Interface, view *kube.View, ports []*nb.LogicalSwitchPort, log logr.Logger) error {
+func catchUp(ctx context.Context, client *kube.Client, view *kube.View, ports []*nb.LogicalSwitchPort, log logr.Logger) error {
 	doubtful := doubtfulPods(view, ports)
 	told := ""
 	for len(doubtful) > 0 {
@@ -90,11 +89,11 @@ func knows(view *kube.View, names map[types.NamespacedName]bool, now map[types.N
 }
 
 // askForPods returns the UIDs that the API server, and not a cache of its, has now under some names.
-func askForPods(ctx context.Context, client kubernetes.Interface, names map[types.NamespacedName]bool) (map[types.NamespacedName]string, error) {
+func askForPods(ctx context.Context, client *kube.Client, names map[types.NamespacedName]bool) (map[types.NamespacedName]string, error) {
 	now := map[types.NamespacedName]string{}
 	if len(names) > fewPods {
 		list := pager.New(pager.SimplePageFunc(func(o metav1.ListOptions) (runtime.Object, error) {
-			return client.CoreV1().Pods(metav1.NamespaceAll).List(ctx, o)
+			return client.Pods(metav1.NamespaceAll).List(ctx, o)
 		}))
 		err := list.EachListItem(ctx, metav1.ListOptions{}, func(o runtime.Object) error {
 			p, ok := o.(*corev1.Pod)
@@ -109,7 +108,7 @@ func askForPods(ctx context.Context, client kubernetes.Interface, names map[type
 		return now, err
 	}
 	for name := range names {
-		p, err := client.CoreV1().Pods(name.Namespace).Get(ctx, name.Name, metav1.GetOptions{})
+		p, err := client.Pods(name.Namespace).Get(ctx, name.Name, metav1.GetOptions{})
 		switch {
 		case err == nil:
 			now[name] = pod.UID(&p.ObjectMeta)

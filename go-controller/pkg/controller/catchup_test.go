@@ -19,6 +19,7 @@ import (
 	clientgotesting "k8s.io/client-go/testing"
 
 	"github.com/woven-network/woven/go-controller/pkg/kube"
+	"github.com/woven-network/woven/go-controller/pkg/kube/kubetest"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/nb"
 	"github.com/woven-network/woven/go-controller/pkg/pod"
 	"github.com/woven-network/woven/go-controller/pkg/row"
@@ -58,7 +59,7 @@ func TestALateViewIsWaitedFor(t *testing.T) {
 					}
 				})
 				time.AfterFunc(7*time.Second, func() { view.Set(podOfUID("again", "2")) })
-				assert.NoError(t, catchUp(t.Context(), client, view, ports, testr.New(t)))
+				assert.NoError(t, catchUp(t.Context(), kubetest.Client(client), view, ports, testr.New(t)))
 				assert.InDelta(t, 7, time.Since(begin).Seconds(), 0.1)
 			})
 		})
@@ -74,7 +75,7 @@ func TestWhatIsGoneIsNotWaitedFor(t *testing.T) {
 		})
 		begin := time.Now()
 		ports := []*nb.LogicalSwitchPort{portOfUID("going", "1"), portOfUID("gone", "1")}
-		assert.NoError(t, catchUp(t.Context(), client, kube.NewView(podOfUID("new", "1")), ports, testr.New(t)))
+		assert.NoError(t, catchUp(t.Context(), kubetest.Client(client), kube.NewView(podOfUID("new", "1")), ports, testr.New(t)))
 		assert.InDelta(t, 3, time.Since(begin).Seconds(), 1.1)
 	})
 }
@@ -90,17 +91,17 @@ func TestAnAPIServerThatIsAwayIsAskedAgain(t *testing.T) {
 		})
 		view := kube.NewView(podOfUID("known", "1"))
 		begin := time.Now()
-		assert.NoError(t, catchUp(t.Context(), client, view, []*nb.LogicalSwitchPort{portOfUID("known", "1")}, testr.New(t)))
+		assert.NoError(t, catchUp(t.Context(), kubetest.Client(client), view, []*nb.LogicalSwitchPort{portOfUID("known", "1")}, testr.New(t)))
 		assert.Zero(t, time.Since(begin))
 		assert.Empty(t, client.Actions())
 
 		time.AfterFunc(10*time.Second, func() { away.Store(false) })
-		assert.NoError(t, catchUp(t.Context(), client, view, []*nb.LogicalSwitchPort{portOfUID("gone", "1")}, testr.New(t)))
+		assert.NoError(t, catchUp(t.Context(), kubetest.Client(client), view, []*nb.LogicalSwitchPort{portOfUID("gone", "1")}, testr.New(t)))
 		assert.InDelta(t, 10, time.Since(begin).Seconds(), 1.1)
 
 		away.Store(true)
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
-		assert.ErrorIs(t, catchUp(ctx, client, view, []*nb.LogicalSwitchPort{portOfUID("gone", "1")}, testr.New(t)), context.DeadlineExceeded)
+		assert.ErrorIs(t, catchUp(ctx, kubetest.Client(client), view, []*nb.LogicalSwitchPort{portOfUID("gone", "1")}, testr.New(t)), context.DeadlineExceeded)
 	})
 }

@@ -17,10 +17,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/kubernetes/scheme"
-	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
-	"k8s.io/client-go/tools/leaderelection"
 	"k8s.io/client-go/tools/record"
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
@@ -37,7 +33,7 @@ type Options struct {
 	// Config is the cluster's configuration.
 	Config *config.Parsed
 	// Client reaches the API server.
-	Client kubernetes.Interface
+	Client *kube.Client
 	// LeaseNamespace is the namespace of the Lease that the leader holds.
 	LeaseNamespace string
 	// MetricsAddress is where /metrics, /healthz, /readyz and /debug/pprof/ are served: "<ip>:<port>" or ":<port>".
@@ -65,7 +61,7 @@ type controller struct {
 	gateways *gateways
 	problems *problems
 	metrics  *prometheus.Registry
-	watchdog *leaderelection.HealthzAdaptor
+	election *election
 	// southbound and northbound are set when the databases have been reached for the first time.
 	southbound, northbound atomic.Bool
 	// engine is there before desired is.
@@ -86,12 +82,17 @@ func Run(ctx context.Context, o Options) error {
 	if o.problemGrace == 0 {
 		o.problemGrace = 15 * time.Second
 	}
-	c := &controller{Options: o, metrics: prometheus.NewRegistry(), watchdog: leaderelection.NewLeaderHealthzAdaptor(20 * time.Second)}
+	name, err := identity()
+	if err != nil {
+		return err
+	}
+	e := &election{leases: o.Client.Leases(o.LeaseNamespace), identity: name, log: o.Log}
+	c := &controller{Options: o, metrics: prometheus.NewRegistry(), election: e}
 	c.gateways = newGateways(o.Log.WithName("chassis"), func(node string) { c.mark(topology.Owner(node)) })
 	broadcaster := record.NewBroadcaster(record.WithContext(ctx))
-	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: o.Client.CoreV1().Events("")})
+	broadcaster.StartRecordingToSink(o.Client.Events)
 	defer broadcaster.Shutdown()
-	recorder := broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "woven-controller"})
+	recorder := broadcaster.NewRecorder(kube.Scheme, corev1.EventSource{Component: "woven-controller"})
 	c.problems = newProblems(recorder, c.uid, o.problemGrace)
 	c.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	c.registerMetrics()
@@ -108,11 +109,6 @@ func Run(ctx context.Context, o Options) error {
 	defer northbound.Close()
 	o.Read()
 	defer time.AfterFunc(2*leaseDuration, o.Settled).Stop()
-	name, err := identity()
-	if err != nil {
-		return err
-	}
-	e := &election{client: o.Client, namespace: o.LeaseNamespace, identity: name, watchdog: c.watchdog, log: o.Log}
 	fenced := northbound.Fence(writerLock, e.confirm)
 	c.engine, err = nbsync.New(nbsync.Options{
 		Client: fenced, Log: o.Log.WithName("nbsync"), Registerer: c.metrics,
@@ -251,7 +247,7 @@ func (c *controller) uid(about reference) types.UID {
 	return ""
 }
 
-func (c *controller) healthy() error { return c.watchdog.Check(nil) }
+func (c *controller) healthy() error { return c.election.healthy() }
 
 // ready: a standby is as ready as can be; a leader is when everything it found at its start is written.
 func (c *controller) ready() error {

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,13 +11,13 @@ import (
 
 	"github.com/go-logr/logr"
 	coordinationv1 "k8s.io/api/coordination/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/leaderelection"
-	"k8s.io/client-go/tools/leaderelection/resourcelock"
+
+	"github.com/woven-network/woven/go-controller/pkg/kube"
 )
 
 // leaseName is the name of the Lease that the leader holds.
@@ -24,12 +25,16 @@ const leaseName = "woven-controller"
 
 // How long a leader that fell silent is waited for, how long a leader that cannot renew goes on, and how often one
 // tries. Kubernetes' own components try every two seconds; renewing is half of what an idle controller does, and two
-// failures in a row are still survived.
+// failures in a row are still survived. An API server that does not answer is asked more often: it may be back.
 const (
 	leaseDuration = 15 * time.Second
 	renewDeadline = 10 * time.Second
 	retryPeriod   = 4 * time.Second
+	askAgain      = time.Second
 )
+
+// stuckAfter is how long after it should have ended a leader is taken for one that hangs.
+const stuckAfter = 20 * time.Second
 
 // errLeadershipLost is the end of a leader that could not renew its lease.
 var errLeadershipLost = errors.New("leadership lost: the lease could not be renewed in time; is kube-apiserver reachable?")
@@ -38,14 +43,21 @@ var errLeadershipLost = errors.New("leadership lost: the lease could not be rene
 // somebody has changed the lease.
 var errLeadershipTaken = errors.New("leadership lost: another process holds the lease")
 
-// election is what the controllers of a cluster hold to choose their leader: a Lease.
+// election is how the controllers of a cluster choose their leader: by who holds a Lease, as Kubernetes' own components do
+// (KEP-589). The clocks of others do not matter: a lease has run out when nobody has changed it for as long as it says.
+//
+// An election alone does not keep two from writing: a leader that is paused does not see its lease run out. What work
+// writes is therefore fenced (ovsdb.Fence), with confirm to say whether the lease is still ours.
+//
+// client-go's elector needs the clientset, see kube.Client. It also pauses for up to nine seconds when an API server is
+// back, and gives back the lease of whoever holds it.
 type election struct {
-	client    kubernetes.Interface
-	namespace string
+	leases kube.Leases
 	// identity is what this process is called as the lease's holder.
 	identity string
-	watchdog *leaderelection.HealthzAdaptor
 	log      logr.Logger
+	// renewed is when the leader had the lease last; nil while another leads.
+	renewed atomic.Pointer[time.Time]
 }
 
 // lead calls work whenever this process is the leader, until ctx ends or work fails. Who loses the lease stands by again:
@@ -55,90 +67,208 @@ type election struct {
 func (e *election) lead(ctx context.Context, work func(context.Context) error) error {
 	for {
 		err := e.term(ctx, work)
+		if ctx.Err() != nil {
+			return nil
+		}
 		if !errors.Is(err, errLeadershipLost) && !errors.Is(err, errLeadershipTaken) {
 			return err
 		}
 		e.log.Info("standing by", "reason", err.Error())
-		e.watchdog.SetLeaderElection(nil) // Else it takes whose lease has run out for one that goes on working.
-		e.awaitLeases(ctx)
 	}
 }
 
-// awaitLeases waits until the API server answers about the lease, or ctx ends. An elector, too, tries until then, but with
-// pauses of up to nine seconds.
-func (e *election) awaitLeases(ctx context.Context) {
-	failing := ""
-	_ = wait.PollUntilContextCancel(ctx, time.Second, true, func(ctx context.Context) (bool, error) {
-		attempt, cancel := context.WithTimeout(ctx, retryPeriod)
-		defer cancel()
-		_, err := e.get(attempt)
-		if err == nil || apierrors.IsNotFound(err) {
-			return true, nil
-		}
-		if err.Error() != failing && ctx.Err() == nil {
-			failing = err.Error()
-			e.log.Info("kube-apiserver does not tell who leads, asking again", "reason", failing)
-		}
-		return false, nil
-	})
-}
-
-func (e *election) get(ctx context.Context) (*coordinationv1.Lease, error) {
-	return e.client.CoordinationV1().Leases(e.namespace).Get(ctx, leaseName, metav1.GetOptions{})
-}
-
-// term waits until this process is the leader and then calls work. When ctx ends, work's context ends first, and the
-// lease is given back only after work has returned: the next leader never writes beside this one. The error is that of
-// work, errLeadershipLost, or nil when ctx ended.
-//
-// An election alone does not keep two from writing: a leader that is paused does not see its lease run out. What work
-// writes is therefore fenced (ovsdb.Fence), with confirm to say whether the lease is still ours.
+// term waits until this process is the leader and then calls work. The lease is given back only after work has returned:
+// the next leader never writes beside this one. The error is that of work, or why the lease was lost; nil when ctx ended.
 func (e *election) term(ctx context.Context, work func(context.Context) error) error {
-	held, giveBack := context.WithCancel(context.WithoutCancel(ctx))
-	defer giveBack()
-	var begun atomic.Bool // work has begun, or never will
-	result := make(chan error, 1)
-	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
-		Lock: &ownLease{LeaseLock: &resourcelock.LeaseLock{
-			LeaseMeta:  metav1.ObjectMeta{Namespace: e.namespace, Name: leaseName},
-			Client:     e.client.CoordinationV1(),
-			LockConfig: resourcelock.ResourceLockConfig{Identity: e.identity},
-		}},
-		LeaseDuration: leaseDuration, RenewDeadline: renewDeadline, RetryPeriod: retryPeriod,
-		ReleaseOnCancel: true, Name: leaseName, WatchDog: e.watchdog,
-		Callbacks: leaderelection.LeaderCallbacks{
-			OnStartedLeading: func(leading context.Context) {
-				defer giveBack()
-				if !begun.CompareAndSwap(false, true) {
-					return
-				}
-				working, stop := context.WithCancel(leading)
-				defer stop()
-				defer context.AfterFunc(ctx, stop)()
-				result <- work(working)
-			},
-			OnStoppedLeading: func() {},
-		},
-	})
-	if err != nil {
-		return fmt.Errorf("leader election: %w", err)
-	}
-	e.watchdog.SetLeaderElection(elector)
-	defer context.AfterFunc(ctx, func() {
-		if begun.CompareAndSwap(false, true) {
-			close(result)
-			giveBack()
-		}
-	})()
-	elector.Run(held)
-	err = <-result // Run has ended the context that work has.
-	switch {
-	case ctx.Err() != nil:
+	lease := e.acquire(ctx)
+	if lease == nil {
 		return nil
-	case errors.Is(err, context.Canceled):
-		return errLeadershipLost
+	}
+	working, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	renewing, enough := context.WithCancel(context.WithoutCancel(ctx))
+	defer enough()
+	kept := make(chan *coordinationv1.Lease, 1)
+	go func() { kept <- e.keep(renewing, lease, stop) }()
+	err := work(working)
+	enough()
+	lease = <-kept
+	defer e.renewed.Store(nil)
+	switch {
+	case lease == nil:
+		return context.Cause(working)
+	case !errors.Is(err, errLeadershipTaken):
+		e.giveBack(context.WithoutCancel(ctx), lease)
+	}
+	if ctx.Err() != nil {
+		return nil
 	}
 	return err
+}
+
+// acquire waits until the lease is ours and returns it; nil when ctx has ended.
+func (e *election) acquire(ctx context.Context) *coordinationv1.Lease {
+	var seen *coordinationv1.Lease // another's
+	var since time.Time
+	told := ""
+	for {
+		pause := askAgain
+		lease, err := e.get(ctx)
+		switch {
+		case apierrors.IsNotFound(err):
+			lease, err = e.take(ctx, nil)
+		case err == nil && !e.free(lease):
+			if seen == nil || !equality.Semantic.DeepEqual(seen.Spec, lease.Spec) {
+				seen, since = lease, time.Now()
+			}
+			if time.Since(since) < durationOf(lease) {
+				pause, err = wait.Jitter(retryPeriod, 0.2), fmt.Errorf("%s leads", *lease.Spec.HolderIdentity)
+				break
+			}
+			fallthrough
+		case err == nil:
+			lease, err = e.take(ctx, lease)
+			if apierrors.IsConflict(err) {
+				pause = 0 // By a rival, or by a renewal of our own from before an outage.
+			}
+		}
+		if err == nil {
+			return lease
+		}
+		if err.Error() != told && ctx.Err() == nil {
+			told = err.Error()
+			e.log.Info("waiting for the lease", "reason", told)
+		}
+		if !pauses(ctx, pause) {
+			return nil
+		}
+	}
+}
+
+// keep renews the lease until ctx ends and returns it as it is then. When it cannot, it calls lost with the reason and
+// returns nil.
+func (e *election) keep(ctx context.Context, lease *coordinationv1.Lease, lost func(error)) *coordinationv1.Lease {
+	renewed, pause := time.Now(), retryPeriod
+	for {
+		last := renewed
+		e.renewed.Store(&last)
+		deadline := renewed.Add(renewDeadline)
+		if !pauses(ctx, min(pause, time.Until(deadline))) {
+			return lease
+		}
+		attempt, cancel := context.WithDeadline(ctx, deadline)
+		next, err := e.renew(attempt, lease)
+		cancel()
+		switch {
+		case err == nil:
+			lease, renewed, pause = next, time.Now(), retryPeriod
+		case ctx.Err() != nil:
+			return lease
+		case errors.Is(err, errLeadershipTaken):
+			lost(err)
+			return nil
+		case time.Until(deadline) <= 0:
+			lost(errLeadershipLost)
+			return nil
+		default:
+			e.log.V(1).Info("the lease is not renewed yet", "reason", err.Error())
+			pause = askAgain
+		}
+	}
+}
+
+// renew renews the lease. When it is not as we left it, it may have been deleted, edited, or renewed by an attempt of ours
+// that was given up.
+func (e *election) renew(ctx context.Context, lease *coordinationv1.Lease) (*coordinationv1.Lease, error) {
+	next, err := e.take(ctx, lease)
+	if !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
+		return next, err
+	}
+	switch now, err := e.get(ctx); {
+	case apierrors.IsNotFound(err):
+		return e.take(ctx, nil)
+	case err != nil:
+		return nil, err
+	case *cmp.Or(now.Spec.HolderIdentity, new(string)) != e.identity:
+		return nil, errLeadershipTaken
+	default:
+		return e.take(ctx, now)
+	}
+}
+
+// get asks the API server for the lease, and waits for its answer no longer than until the next try is due.
+func (e *election) get(ctx context.Context) (*coordinationv1.Lease, error) {
+	ctx, cancel := context.WithTimeout(ctx, retryPeriod)
+	defer cancel()
+	return e.leases.Get(ctx, leaseName, metav1.GetOptions{})
+}
+
+// take makes the lease ours, or renews it; nil is one that does not exist. It fails if somebody has changed it since it was
+// read.
+func (e *election) take(ctx context.Context, lease *coordinationv1.Lease) (*coordinationv1.Lease, error) {
+	ctx, cancel := context.WithTimeout(ctx, retryPeriod)
+	defer cancel()
+	now, seconds, transitions := metav1.NowMicro(), int32(leaseDuration/time.Second), int32(0)
+	if lease == nil {
+		return e.leases.Create(ctx, &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: leaseName}, Spec: coordinationv1.LeaseSpec{
+			HolderIdentity: &e.identity, LeaseDurationSeconds: &seconds, AcquireTime: &now, RenewTime: &now, LeaseTransitions: &transitions,
+		}}, metav1.CreateOptions{})
+	}
+	lease = lease.DeepCopy()
+	spec := &lease.Spec
+	if spec.HolderIdentity == nil || *spec.HolderIdentity != e.identity {
+		if spec.LeaseTransitions != nil {
+			transitions = *spec.LeaseTransitions + 1
+		}
+		spec.HolderIdentity, spec.AcquireTime, spec.LeaseTransitions = &e.identity, &now, &transitions
+	}
+	spec.LeaseDurationSeconds, spec.RenewTime = &seconds, &now
+	return e.leases.Update(ctx, lease, metav1.UpdateOptions{})
+}
+
+// giveBack lets the next leader begin at once.
+func (e *election) giveBack(ctx context.Context, lease *coordinationv1.Lease) {
+	ctx, cancel := context.WithTimeout(ctx, retryPeriod)
+	defer cancel()
+	lease = lease.DeepCopy()
+	now := metav1.NowMicro()
+	lease.Spec.HolderIdentity, lease.Spec.RenewTime = new(string), &now
+	if _, err := e.leases.Update(ctx, lease, metav1.UpdateOptions{}); err != nil {
+		e.log.Info("the lease could not be given back; the next leader waits until it has run out", "reason", err.Error())
+	}
+}
+
+// free says whether nobody else holds the lease.
+func (e *election) free(lease *coordinationv1.Lease) bool {
+	holder := lease.Spec.HolderIdentity
+	return holder == nil || *holder == "" || *holder == e.identity
+}
+
+// durationOf returns how long after its last change a lease has run out.
+func durationOf(lease *coordinationv1.Lease) time.Duration {
+	if lease.Spec.LeaseDurationSeconds == nil {
+		return leaseDuration
+	}
+	return time.Duration(*lease.Spec.LeaseDurationSeconds) * time.Second
+}
+
+// pauses waits, and returns false when ctx ends before.
+func pauses(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	return ctx.Err() == nil
+}
+
+// healthy returns an error for a leader that should have ended long ago: it hangs.
+func (e *election) healthy() error {
+	if last := e.renewed.Load(); last != nil && time.Since(*last) > renewDeadline+stuckAfter {
+		return fmt.Errorf("not healthy: the lease was renewed last %v ago, and the leader does not end", time.Since(*last).Round(time.Second))
+	}
+	return nil
 }
 
 // podUIDVariable is the environment variable that names the pod (metadata.uid).
@@ -161,8 +291,6 @@ func identity() (string, error) {
 // confirm asks the API server, not a memory of its last word, whether the lease is ours. It asks until there is an answer
 // or ctx ends.
 func (e *election) confirm(ctx context.Context) error {
-	ticker := time.NewTicker(retryPeriod / 4)
-	defer ticker.Stop()
 	for {
 		lease, err := e.get(ctx)
 		switch {
@@ -171,10 +299,8 @@ func (e *election) confirm(ctx context.Context) error {
 		case err == nil:
 			return errLeadershipTaken
 		}
-		select {
-		case <-ctx.Done():
+		if !pauses(ctx, askAgain) {
 			return ctx.Err()
-		case <-ticker.C:
 		}
 	}
 }

@@ -17,15 +17,14 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
 	clientgotesting "k8s.io/client-go/testing"
-	"k8s.io/client-go/tools/leaderelection"
 )
 
 func newElection(t *testing.T, client kubernetes.Interface, identity string) *election {
-	return &election{client: client, namespace: "woven-system", identity: identity, watchdog: leaderelection.NewLeaderHealthzAdaptor(20 * time.Second), log: testr.New(t)}
+	return &election{leases: client.CoordinationV1().Leases("woven-system"), identity: identity, log: testr.New(t)}
 }
 
 // TestWhoLostTheLeaseLeadsAgain cuts a leader off from the API server, again and again. It leads as soon as the API server
-// is back, and not when an elector's pause is over.
+// is back.
 func TestWhoLostTheLeaseLeadsAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var cut atomic.Bool
@@ -45,7 +44,7 @@ func TestWhoLostTheLeaseLeadsAgain(t *testing.T) {
 			}
 			cut.Store(true)
 			time.AfterFunc(time.Minute+time.Duration(terms)*100*time.Millisecond, func() {
-				assert.NoError(t, e.watchdog.Check(nil), "kubelet would start it anew")
+				assert.NoError(t, e.healthy(), "kubelet would start it anew")
 				returned = time.Now()
 				cut.Store(false)
 			})
@@ -163,9 +162,9 @@ func TestContainerStartedAnewGoesOnWithTheLease(t *testing.T) {
 }
 
 // TestOwnLateRenewalIsNoRival has a renewal from before an outage reach the lease between a Get and an Update. A rival's
-// is not overwritten: the elector waits for its next try, which the fake, unlike an API server, takes.
+// is not overwritten: it is waited for until its lease has run out.
 func TestOwnLateRenewalIsNoRival(t *testing.T) {
-	for holder, wait := range map[string]time.Duration{"b7e2": time.Second, "another": retryPeriod} {
+	for holder, wait := range map[string]time.Duration{"b7e2": time.Second, "another": leaseDuration} {
 		synctest.Test(t, func(t *testing.T) {
 			client := fake.NewClientset()
 			const us = "b7e2"

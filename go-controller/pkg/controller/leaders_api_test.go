@@ -25,10 +25,10 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
+	"github.com/woven-network/woven/go-controller/pkg/kube"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/nb"
 )
 
@@ -62,7 +62,7 @@ func runProcess(text string) error {
 	if err != nil {
 		return err
 	}
-	client, err := kubernetes.NewForConfig(&rest.Config{Host: o.API, TLSClientConfig: o.TLS})
+	client, err := kube.NewClient(&rest.Config{Host: o.API, TLSClientConfig: o.TLS})
 	if err != nil {
 		return err
 	}
@@ -129,6 +129,9 @@ func (p *process) said() string {
 // inAccord is what a leader logs when all that it found at its start is written.
 const inAccord = `"msg"="in accord with the Northbound database"`
 
+// waiting is what a process logs that would lead and cannot.
+const waiting = `"msg"="waiting for the lease"`
+
 func (p *process) leads() {
 	p.lab.Helper()
 	p.says(inAccord)
@@ -137,7 +140,7 @@ func (p *process) leads() {
 // standsBy waits until the process takes part in the election.
 func (p *process) standsBy() {
 	p.lab.Helper()
-	p.says("Attempting to acquire leader lease")
+	p.says(waiting)
 }
 
 func (p *process) says(text string) {
@@ -149,7 +152,10 @@ func (p *process) says(text string) {
 func (p *process) standsByAgain() {
 	p.lab.Helper()
 	p.says("leadership lost")
-	p.lab.eventually("a new election", func() bool { return strings.Count(p.said(), "Attempting to acquire leader lease") >= 2 })
+	p.lab.eventually("a new election", func() bool {
+		_, after, _ := strings.Cut(p.said(), "leadership lost")
+		return strings.Contains(after, waiting)
+	})
 }
 
 // leadsAgain waits until the process leads for the second time.

@@ -20,6 +20,7 @@ import (
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/gateway"
+	"github.com/woven-network/woven/go-controller/pkg/kube/kubetest"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/nb"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/sb"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/schema"
@@ -57,7 +58,7 @@ func (l *lab) run(t *testing.T) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- Run(ctx, Options{Config: l.config, Client: l.api, LeaseNamespace: "woven-system", MetricsAddress: "127.0.0.1:0", Log: logr.Discard()})
+		done <- Run(ctx, Options{Config: l.config, Client: kubetest.Client(l.api), LeaseNamespace: "woven-system", MetricsAddress: "127.0.0.1:0", Log: logr.Discard()})
 	}()
 	return func() {
 		cancel()

@@ -1,17 +1,12 @@
 package kube
 
 import (
-	"context"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes/fake"
 )
 
 func pod(namespace, name, node string) *corev1.Pod {
@@ -51,46 +46,4 @@ func TestOnNetwork(t *testing.T) {
 		p.Status.Phase = phase
 		assert.Equal(t, want, OnNetwork(p), phase)
 	}
-}
-
-func TestWatchTrimsAndTells(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	big := pod("a", "b", "n")
-	big.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubelet"}}
-	big.Annotations = map[string]string{ConfigHash: "1", "else": "2", "woven.network/x": "3"}
-	big.Spec.Containers = []corev1.Container{
-		{Name: "app", Image: "image", Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 80}}}, {Name: "side", Image: "image"},
-	}
-	client := fake.NewClientset(big, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "a"}})
-
-	var mu sync.Mutex
-	var got []Change
-	arrived := make(chan struct{}, 10)
-	view, err := Watch(ctx, client, func(c Change) {
-		mu.Lock()
-		got = append(got, c)
-		mu.Unlock()
-		arrived <- struct{}{}
-	})
-	require.NoError(t, err)
-	stored := view.Pod("a", "b")
-	assert.Nil(t, stored.ManagedFields)
-	assert.Equal(t, map[string]string{ConfigHash: "1", "woven.network/x": "3"}, stored.Annotations)
-	assert.Equal(t, []corev1.Container{{Name: "app", Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 80}}}}, stored.Spec.Containers)
-	assert.NotNil(t, view.Namespace("a"))
-	assert.Len(t, view.PodsOn("n"), 1)
-	assert.Empty(t, arrived, "what was there is in the View, and not told")
-
-	require.NoError(t, client.CoreV1().Pods("a").Delete(ctx, "b", metav1.DeleteOptions{}))
-	<-arrived
-	mu.Lock()
-	last := got[len(got)-1]
-	mu.Unlock()
-	assert.Nil(t, last.New)
-	before, after, ok := As[*corev1.Pod](last)
-	assert.True(t, ok)
-	assert.Nil(t, after)
-	assert.Equal(t, "b", before.Name)
-	assert.Nil(t, view.Pod("a", "b"))
 }

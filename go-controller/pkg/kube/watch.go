@@ -15,7 +15,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 )
@@ -39,17 +38,15 @@ func (c Change) Objects() []Object {
 // Watch follows the cluster until ctx ends. It returns when the View is complete: everything that the API
 // server knew at the call is there. From then on changed is called for every change, from several goroutines, after the
 // View shows it; it must not block. What changes before is in the View and is not told.
-func Watch(ctx context.Context, client kubernetes.Interface, changed func(Change)) (*View, error) {
-	core := client.CoreV1()
-	nodes, namespaces, pods := core.Nodes(), core.Namespaces(), core.Pods(metav1.NamespaceAll)
-	services, endpointSlices := core.Services(metav1.NamespaceAll), client.DiscoveryV1().EndpointSlices(metav1.NamespaceAll)
+func Watch(ctx context.Context, client *Client, changed func(Change)) (*View, error) {
+	pods := client.Pods(metav1.NamespaceAll)
 	trim := newAlike().trim
 	all := []informed{
-		{&corev1.Node{}, nodeIndexers, pages(nodes.List, trim), nodes.Watch},
-		{&corev1.Namespace{}, cache.Indexers{}, pages(namespaces.List, trim), namespaces.Watch},
+		{&corev1.Node{}, nodeIndexers, pages(client.Nodes.List, trim), client.Nodes.Watch},
+		{&corev1.Namespace{}, cache.Indexers{}, pages(client.Namespaces.List, trim), client.Namespaces.Watch},
 		{&corev1.Pod{}, podIndexers, pages(pods.List, trim), pods.Watch},
-		{&corev1.Service{}, cache.Indexers{}, pages(services.List, trim), services.Watch},
-		{&discoveryv1.EndpointSlice{}, sliceIndexers, pages(endpointSlices.List, trim), endpointSlices.Watch},
+		{&corev1.Service{}, cache.Indexers{}, pages(client.Services.List, trim), client.Services.Watch},
+		{&discoveryv1.EndpointSlice{}, sliceIndexers, pages(client.EndpointSlices.List, trim), client.EndpointSlices.Watch},
 	}
 	var complete atomic.Bool
 	view, delivered := &View{}, []cache.InformerSynced{}
@@ -91,7 +88,7 @@ type informed struct {
 // kind is the kind's name, for messages.
 func (k informed) kind() string { return reflect.TypeOf(k.example).Elem().Name() }
 
-func (k informed) informer(client kubernetes.Interface, trim cache.TransformFunc) (cache.SharedIndexInformer, error) {
+func (k informed) informer(client *Client, trim cache.TransformFunc) (cache.SharedIndexInformer, error) {
 	// API servers that can stream the first state do so (KEP-3157), all others are asked for lists.
 	source := cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{ListWithContextFunc: patient(k.kind(), k.list), WatchFuncWithContext: patient(k.kind(), k.watch)}, client)
 	// No periodic resync: changes are complete without, and a restart over 10,000 pods should be quiet.
