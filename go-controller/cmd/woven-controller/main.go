@@ -82,7 +82,7 @@ func run(ctx context.Context, f flags) error {
 // goes, to save processor time that is not missed (docs/performance.md).
 func collectMore() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(30)
+		debug.SetGCPercent(15)
 	}
 }
 

@@ -16,6 +16,10 @@ import (
 	libovsdb "github.com/ovn-kubernetes/libovsdb/ovsdb"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	clientgotesting "k8s.io/client-go/testing"
 
 	"github.com/woven-network/woven/go-controller/pkg/kube/kubetest"
 	"github.com/woven-network/woven/go-controller/pkg/row"
@@ -82,6 +86,37 @@ func TestUnreachableDatabaseIsToldAndWaitedFor(t *testing.T) {
 	l.nbServer.Continue()
 	l.eventually(t, "it is ready once the database is back", func() bool { return s.ready() == "ok" })
 	l.eventually(t, "and does its work", func() bool { return l.ports(t)["ns/web"] != "" })
+}
+
+// The connection is lost while the leader waits to hear of a pod that has a row: it goes on waiting over the next one.
+func TestDatabaseThatRestartsWhilePodsAreWaitedFor(t *testing.T) {
+	l := newLab(t)
+	web := labPod("web")
+	web.UID = "1d7f0a3e"
+	l.add(t, labNode(), web)
+	stop := l.run(t)
+	l.eventually(t, "the pod has a port", func() bool { return l.ports(t)["ns/web"] != "" })
+	stop()
+	// The View hears of no pod, but who asks for one is told.
+	l.api.PrependReactor("list", "pods", func(clientgotesting.Action) (bool, runtime.Object, error) {
+		return true, &corev1.PodList{}, nil
+	})
+	news := watch.NewFake()
+	l.api.PrependWatchReactor("pods", clientgotesting.DefaultWatchReactor(news, nil))
+	s := l.serve(t)
+	waits := func(times int) func() bool {
+		return func() bool {
+			return strings.Count(s.logged(), "waiting until all pods that have rows are known") == times
+		}
+	}
+	l.eventually(t, "it waits for the pod", waits(1))
+	address := l.ports(t)["ns/web"]
+	l.nbServer.Stop()
+	l.nbServer.Continue()
+	l.eventually(t, "it waits again", waits(2))
+	news.Add(web)
+	l.eventually(t, "it leads", func() bool { return s.ready() == "ok" && strings.Contains(s.logged(), "in accord") })
+	assert.Equal(t, address, l.ports(t)["ns/web"])
 }
 
 func TestWrongDatabaseIsTold(t *testing.T) {

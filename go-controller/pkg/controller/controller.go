@@ -184,18 +184,11 @@ func (c *controller) work(ctx context.Context, northbound *ovsdb.Fenced) error {
 	d := newDesired(c.Config, view, c.gateways, c.problems, c.mark)
 	// From here on no former leader writes, and the cache shows all that they have written.
 	defer northbound.Release()
-	session, err := northbound.Session(ctx)
+	held, err := c.holdings(ctx, northbound, view)
 	if err != nil {
-		return err
-	}
-	held := holdings(northbound.Cache())
-	if err := catchUp(session, c.Client, view, held.ports, c.Log); err != nil {
 		return err
 	}
 	d.restore(held, c.Log)
-	if err != nil {
-		return err
-	}
 	// From here on changes reach the engine. Those before are in the view already, and Run looks at everything.
 	c.desired.Store(d)
 	defer func() {
@@ -210,6 +203,21 @@ func (c *controller) work(ctx context.Context, northbound *ovsdb.Fenced) error {
 		}
 	}()
 	return c.engine.Run(ctx)
+}
+
+// holdings returns what the database holds when the View is as new as that. A connection that is lost meanwhile is waited for:
+// what was read over it may be of the past.
+func (c *controller) holdings(ctx context.Context, northbound *ovsdb.Fenced, view *kube.View) (found, error) {
+	for {
+		session, err := northbound.Session(ctx)
+		if err != nil {
+			return found{}, err
+		}
+		held := holdings(northbound.Cache())
+		if err := catchUp(session, c.Client, view, held.ports, c.Log); err == nil || ctx.Err() != nil {
+			return held, ctx.Err()
+		}
+	}
 }
 
 // changed is called for every change of an object.

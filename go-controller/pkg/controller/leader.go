@@ -1,7 +1,6 @@
 package controller
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,13 +23,15 @@ import (
 const leaseName = "woven-controller"
 
 // How long a leader that fell silent is waited for, how long a leader that cannot renew goes on, and how often one
-// tries. Kubernetes' own components try every two seconds; renewing is half of what an idle controller does, and two
-// failures in a row are still survived. An API server that does not answer is asked more often: it may be back.
+// tries. Kubernetes' own components try every two seconds; renewing is half of what an idle controller does. An API server
+// that does not answer is asked more often: it may be back. A write is waited for as long as a leader has time for it: an
+// etcd so slow that it takes longer is still one that works.
 const (
 	leaseDuration = 15 * time.Second
 	renewDeadline = 10 * time.Second
 	retryPeriod   = 4 * time.Second
 	askAgain      = time.Second
+	writePatience = renewDeadline - retryPeriod
 )
 
 // stuckAfter is how long after it should have ended a leader is taken for one that hangs.
@@ -41,7 +42,7 @@ var errLeadershipLost = errors.New("leadership lost: the lease could not be rene
 
 // errLeadershipTaken is the end of a leader that another has followed without its noticing, because it was paused or
 // somebody has changed the lease.
-var errLeadershipTaken = errors.New("leadership lost: another process holds the lease")
+var errLeadershipTaken = errors.New("leadership lost: the lease is not this process's any more")
 
 // election is how the controllers of a cluster choose their leader: by who holds a Lease, as Kubernetes' own components do
 // (KEP-589). The clocks of others do not matter: a lease has run out when nobody has changed it for as long as it says.
@@ -56,7 +57,7 @@ type election struct {
 	// identity is what this process is called as the lease's holder.
 	identity string
 	log      logr.Logger
-	// renewed is when the leader had the lease last; nil while another leads.
+	// renewed is when the leader last asked for the lease that it has; nil while another leads.
 	renewed atomic.Pointer[time.Time]
 }
 
@@ -148,20 +149,19 @@ func (e *election) acquire(ctx context.Context) *coordinationv1.Lease {
 // keep renews the lease until ctx ends and returns it as it is then. When it cannot, it calls lost with the reason and
 // returns nil.
 func (e *election) keep(ctx context.Context, lease *coordinationv1.Lease, lost func(error)) *coordinationv1.Lease {
-	renewed, pause := time.Now(), retryPeriod
+	next := retryPeriod
 	for {
-		last := renewed
-		e.renewed.Store(&last)
-		deadline := renewed.Add(renewDeadline)
-		if !pauses(ctx, min(pause, time.Until(deadline))) {
+		asked := e.renewed.Load()
+		deadline := asked.Add(renewDeadline)
+		if !pauses(ctx, next-time.Since(*asked)) {
 			return lease
 		}
 		attempt, cancel := context.WithDeadline(ctx, deadline)
-		next, err := e.renew(attempt, lease)
+		renewed, err := e.renew(attempt, lease)
 		cancel()
 		switch {
 		case err == nil:
-			lease, renewed, pause = next, time.Now(), retryPeriod
+			lease, next = renewed, retryPeriod
 		case ctx.Err() != nil:
 			return lease
 		case errors.Is(err, errLeadershipTaken):
@@ -172,7 +172,7 @@ func (e *election) keep(ctx context.Context, lease *coordinationv1.Lease, lost f
 			return nil
 		default:
 			e.log.V(1).Info("the lease is not renewed yet", "reason", err.Error())
-			pause = askAgain
+			next = min(time.Since(*asked)+askAgain, renewDeadline)
 		}
 	}
 }
@@ -189,7 +189,7 @@ func (e *election) renew(ctx context.Context, lease *coordinationv1.Lease) (*coo
 		return e.take(ctx, nil)
 	case err != nil:
 		return nil, err
-	case *cmp.Or(now.Spec.HolderIdentity, new(string)) != e.identity:
+	case !e.holds(now):
 		return nil, errLeadershipTaken
 	default:
 		return e.take(ctx, now)
@@ -206,9 +206,18 @@ func (e *election) get(ctx context.Context) (*coordinationv1.Lease, error) {
 // take makes the lease ours, or renews it; nil is one that does not exist. It fails if somebody has changed it since it was
 // read.
 func (e *election) take(ctx context.Context, lease *coordinationv1.Lease) (*coordinationv1.Lease, error) {
-	ctx, cancel := context.WithTimeout(ctx, retryPeriod)
+	ctx, cancel := context.WithTimeout(ctx, writePatience)
 	defer cancel()
-	now, seconds, transitions := metav1.NowMicro(), int32(leaseDuration/time.Second), int32(0)
+	asked := time.Now()
+	taken, err := e.write(ctx, lease, metav1.NewMicroTime(asked))
+	if err == nil {
+		e.renewed.Store(&asked)
+	}
+	return taken, err
+}
+
+func (e *election) write(ctx context.Context, lease *coordinationv1.Lease, now metav1.MicroTime) (*coordinationv1.Lease, error) {
+	seconds, transitions := int32(leaseDuration/time.Second), int32(0)
 	if lease == nil {
 		return e.leases.Create(ctx, &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: leaseName}, Spec: coordinationv1.LeaseSpec{
 			HolderIdentity: &e.identity, LeaseDurationSeconds: &seconds, AcquireTime: &now, RenewTime: &now, LeaseTransitions: &transitions,
@@ -216,7 +225,7 @@ func (e *election) take(ctx context.Context, lease *coordinationv1.Lease) (*coor
 	}
 	lease = lease.DeepCopy()
 	spec := &lease.Spec
-	if spec.HolderIdentity == nil || *spec.HolderIdentity != e.identity {
+	if !e.holds(lease) {
 		if spec.LeaseTransitions != nil {
 			transitions = *spec.LeaseTransitions + 1
 		}
@@ -226,22 +235,37 @@ func (e *election) take(ctx context.Context, lease *coordinationv1.Lease) (*coor
 	return e.leases.Update(ctx, lease, metav1.UpdateOptions{})
 }
 
-// giveBack lets the next leader begin at once.
+// giveBack lets the next leader begin at once. A renewal that was given up at the end may have been carried out since.
 func (e *election) giveBack(ctx context.Context, lease *coordinationv1.Lease) {
-	ctx, cancel := context.WithTimeout(ctx, retryPeriod)
+	ctx, cancel := context.WithTimeout(ctx, writePatience)
 	defer cancel()
-	lease = lease.DeepCopy()
-	now := metav1.NowMicro()
-	lease.Spec.HolderIdentity, lease.Spec.RenewTime = new(string), &now
-	if _, err := e.leases.Update(ctx, lease, metav1.UpdateOptions{}); err != nil {
-		e.log.Info("the lease could not be given back; the next leader waits until it has run out", "reason", err.Error())
+	for {
+		given := lease.DeepCopy()
+		now := metav1.NowMicro()
+		given.Spec.HolderIdentity, given.Spec.RenewTime = new(string), &now
+		_, err := e.leases.Update(ctx, given, metav1.UpdateOptions{})
+		if apierrors.IsConflict(err) {
+			if now, failed := e.get(ctx); failed == nil && e.holds(now) {
+				lease = now
+				continue
+			}
+		}
+		if err != nil {
+			e.log.Info("the lease could not be given back; the next leader waits until it has run out", "reason", err.Error())
+		}
+		return
 	}
+}
+
+// holds says whether this process holds the lease.
+func (e *election) holds(lease *coordinationv1.Lease) bool {
+	return lease.Spec.HolderIdentity != nil && *lease.Spec.HolderIdentity == e.identity
 }
 
 // free says whether nobody else holds the lease.
 func (e *election) free(lease *coordinationv1.Lease) bool {
 	holder := lease.Spec.HolderIdentity
-	return holder == nil || *holder == "" || *holder == e.identity
+	return holder == nil || *holder == "" || e.holds(lease)
 }
 
 // durationOf returns how long after its last change a lease has run out.
@@ -294,7 +318,7 @@ func (e *election) confirm(ctx context.Context) error {
 	for {
 		lease, err := e.get(ctx)
 		switch {
-		case err == nil && lease.Spec.HolderIdentity != nil && *lease.Spec.HolderIdentity == e.identity:
+		case err == nil && e.holds(lease):
 			return nil
 		case err == nil:
 			return errLeadershipTaken

@@ -17,6 +17,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
 	clientgotesting "k8s.io/client-go/testing"
+
+	"github.com/woven-network/woven/go-controller/pkg/kube"
 )
 
 func newElection(t *testing.T, client kubernetes.Interface, identity string) *election {
@@ -188,6 +190,70 @@ func TestOwnLateRenewalIsNoRival(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestALateRenewalDoesNotKeepTheLease has the API server carry out a renewal that was given up, just before the lease is
+// given back.
+func TestALateRenewalDoesNotKeepTheLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := fake.NewClientset()
+		refused := false
+		client.PrependReactor("update", "leases", func(action clientgotesting.Action) (bool, runtime.Object, error) {
+			lease := action.(clientgotesting.UpdateAction).GetObject().(*coordinationv1.Lease)
+			if refused || *lease.Spec.HolderIdentity != "" {
+				return false, nil, nil
+			}
+			refused = true
+			return true, nil, apierrors.NewConflict(coordinationv1.Resource("leases"), leaseName, errors.New("it has been changed"))
+		})
+		done := errors.New("done")
+		assert.ErrorIs(t, newElection(t, client, "b7e2").term(t.Context(), func(context.Context) error { return done }), done)
+		assert.True(t, refused)
+		lease, err := client.CoordinationV1().Leases("woven-system").Get(t.Context(), leaseName, metav1.GetOptions{})
+		assert.NoError(t, err)
+		assert.Empty(t, *lease.Spec.HolderIdentity)
+	})
+}
+
+// slowLeases takes its time for every write, and carries it out also when nobody waits for it any more.
+type slowLeases struct {
+	kube.Leases
+	takes time.Duration
+}
+
+// Create implements kube.Leases.
+func (l slowLeases) Create(ctx context.Context, lease *coordinationv1.Lease, o metav1.CreateOptions) (*coordinationv1.Lease, error) {
+	made, err := l.Leases.Create(context.WithoutCancel(ctx), lease, o)
+	return slowly(ctx, l.takes, made, err)
+}
+
+// Update implements kube.Leases.
+func (l slowLeases) Update(ctx context.Context, lease *coordinationv1.Lease, o metav1.UpdateOptions) (*coordinationv1.Lease, error) {
+	made, err := l.Leases.Update(context.WithoutCancel(ctx), lease, o)
+	return slowly(ctx, l.takes, made, err)
+}
+
+func slowly(ctx context.Context, takes time.Duration, lease *coordinationv1.Lease, err error) (*coordinationv1.Lease, error) {
+	if !pauses(ctx, takes) {
+		return nil, ctx.Err()
+	}
+	return lease, err
+}
+
+// TestASlowEtcdHasALeader has every write take longer than the time between two.
+func TestASlowEtcdHasALeader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newElection(t, fake.NewClientset(), "b7e2")
+		e.leases = slowLeases{e.leases, retryPeriod + 500*time.Millisecond}
+		begin, done := time.Now(), errors.New("done")
+		assert.ErrorIs(t, e.term(t.Context(), func(ctx context.Context) error {
+			assert.Less(t, time.Since(begin), 5*time.Second)
+			if !pauses(ctx, 5*time.Minute) {
+				return ctx.Err()
+			}
+			return done
+		}), done)
+	})
 }
 
 // TestClocksOfOthersDoNotMatter has a leader whose clock is hours off, either way, renew its lease.

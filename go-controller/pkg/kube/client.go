@@ -70,6 +70,10 @@ func scheme() *runtime.Scheme {
 
 // NewClient returns a Client of the API server that the configuration says.
 func NewClient(c *rest.Config) (*Client, error) {
+	c = rest.CopyConfig(c)
+	if c.UserAgent == "" {
+		c.UserAgent = rest.DefaultKubernetesUserAgent() // It names the writer in managedFields and the audit log.
+	}
 	transport, err := rest.HTTPClientFor(c)
 	if err != nil {
 		return nil, fmt.Errorf("kube-apiserver: %w", err)

@@ -1,6 +1,7 @@
 // Package ovsdb connects to OVSDB servers (RFC 7047): the Northbound, the Southbound and the local Open vSwitch
-// database. A Client is libovsdb's client that stays connected: it finds a server that answers among several,
-// notices a silent one, reconnects with backoff, and tells when its connection has changed (Session).
+// database. A Client is libovsdb's client, for some rows of a database; a Replica is a copy of a large one. Both stay
+// connected: they find a server that answers among several, notice a silent one, reconnect with backoff, and tell when
+// the connection has changed (Session).
 package ovsdb
 
 import (
