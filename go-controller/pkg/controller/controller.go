@@ -214,8 +214,12 @@ func (c *controller) holdings(ctx context.Context, northbound *ovsdb.Fenced, vie
 			return found{}, err
 		}
 		held := holdings(northbound.Cache())
-		if err := catchUp(session, c.Client, view, held.ports, c.Log); err == nil || ctx.Err() != nil {
-			return held, ctx.Err()
+		err = catchUp(session, c.Client, view, held.ports, c.Log)
+		switch {
+		case ctx.Err() != nil:
+			return found{}, ctx.Err()
+		case err == nil && session.Err() == nil:
+			return held, nil
 		}
 	}
 }

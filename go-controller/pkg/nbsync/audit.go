@@ -23,7 +23,7 @@ func (r *run) survey(tell func(Plan)) {
 	}
 	var settled []row.Owner
 	relied := map[row.ID]struct{}{} // what the settled need
-	all := r.load(r.options.Owners(), func(ts []*translation) {
+	all := r.load(r.options.Owners(), func(ts []*translation) bool {
 		v := view()
 		v.early = true
 		plan, which := r.plan(v, ts)
@@ -37,6 +37,7 @@ func (r *run) survey(tell func(Plan)) {
 				relied[id] = struct{}{}
 			}
 		}
+		return r.ctx.Err() == nil
 	})
 	for _, o := range r.reliable(view(), settled, relied) {
 		r.declared.of(o).synced = true
@@ -46,6 +47,9 @@ func (r *run) survey(tell func(Plan)) {
 		return own != nil && own.synced && len(own.loose) == 0
 	})
 	for some := range slices.Chunk(rest, lookedAtOnce) {
+		if r.ctx.Err() != nil {
+			return // The copy is not what it was.
+		}
 		ts := r.translateAll(some, func(o row.Owner, err error) { r.fail(o, err, "translate") })
 		plan, which := r.plan(view(), ts)
 		busy := plan.owners()
@@ -70,11 +74,11 @@ func (r *run) survey(tell func(Plan)) {
 	}
 }
 
-// reliable returns the settled owners if all rows that they rely on stay, and none if one is about to go: then each must
-// be looked at again.
+// reliable returns the settled owners if all rows that they rely on stay as they are, and none if one is about to go or to
+// get another owner: then each must be looked at again.
 func (r *run) reliable(v *view, settled []row.Owner, relied map[row.ID]struct{}) []row.Owner {
 	for id := range relied {
-		if f := v.pick(id); f == nil || !v.stays(f) {
+		if f := v.pick(id); f == nil || v.declared.rows[id] != f.owner && v.untranslated[f.owner] == nil {
 			return nil
 		}
 	}
@@ -92,21 +96,27 @@ func (r *run) audit() int {
 	}
 	r.state = fresh
 	var first []string
-	operations := 0
+	differing := map[string]Op{} // One of several plans' operations on a row is enough.
 	r.survey(func(plan Plan) {
-		operations += len(plan.Ops)
 		for _, op := range plan.Ops {
-			r.metrics.drift.WithLabelValues(op.ID.Table).Inc()
+			differing[string(op.Kind)+op.UUID] = op
 		}
-		if len(first) < shownDrift && !plan.Empty() {
-			first = append(first, strings.SplitAfterN(plan.String(), "\n", shownDrift+1)...)
+		for line := range strings.Lines(plan.String()) {
+			if len(first) < shownDrift {
+				first = append(first, line)
+			}
 		}
 	})
-	if operations > 0 {
-		r.log.Info("audit found differences; they are repaired", "operations", operations,
-			"first", strings.Join(first[:min(shownDrift, len(first))], ""))
+	if r.ctx.Err() != nil {
+		return 0 // The comparison was with a copy that was not complete.
 	}
-	return operations
+	for _, op := range differing {
+		r.metrics.drift.WithLabelValues(op.ID.Table).Inc()
+	}
+	if len(differing) > 0 {
+		r.log.Info("audit found differences; they are repaired", "operations", len(differing), "first", strings.Join(first, ""))
+	}
+	return len(differing)
 }
 
 // shownDrift is how many lines of what an audit found are logged.

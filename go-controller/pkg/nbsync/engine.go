@@ -171,7 +171,7 @@ func (e *Engine) Plan(ctx context.Context, owners ...row.Owner) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	asked := s.load(append(e.options.Owners(), owners...), func([]*translation) {})
+	asked := s.load(append(e.options.Owners(), owners...), func([]*translation) bool { return true })
 	if len(owners) > 0 {
 		asked = owners
 	}

@@ -240,3 +240,34 @@ func TestMarksDuringABatchAreKept(t *testing.T) {
 	last := w.rows["policy/default/a"][0].Model.(*nb.AddressSet).Addresses
 	require.Equal(t, last, w.set("Address_Set", "as", "addresses"))
 }
+
+// A start compares owners before it has asked all: more of them than are asked at once. Here is what it must not conclude from
+// not having asked the last ones yet.
+func TestAStartConcludesNothingFromWhomItHasNotAsked(t *testing.T) {
+	begin := func(t *testing.T) *world {
+		w := newWorld(t)
+		many(w, lookedAtOnce+100)
+		w.want("cluster", loadBalancerGroup("woven-cluster"), portGroup("pg-moves"))
+		w.want("service/default/web", loadBalancer("default/web/tcp", "woven-cluster", map[string]string{"10.96.0.10:80": "10.244.1.5:8080"}))
+		w.start()
+		w.stop()
+		return w
+	}
+	t.Run("that a load balancer is nobody's", func(t *testing.T) {
+		w := begin(t)
+		w.mu.Lock()
+		w.broken["service/default/web"] = errors.New("no such luck")
+		w.mu.Unlock()
+		w.start()
+		require.Len(t, w.set("Load_Balancer_Group", "woven-cluster", "load_balancer"), 1)
+	})
+	t.Run("that a group goes which gets another owner", func(t *testing.T) {
+		w := begin(t)
+		w.want("cluster", loadBalancerGroup("woven-cluster"))
+		w.want("policy/default/web", portGroup("pg-web"), addressSet("as-web"), portGroup("pg-moves"))
+		w.want("pod/default/web-0", pod("default/web-0", "worker-0", "10.244.0.0", in("Port_Group", "pg-web", "ports"),
+			value("Address_Set", "as-web", "addresses", "10.244.0.0"), in("Port_Group", "pg-moves", "ports")))
+		w.start()
+		w.eventually("the pod is in it", func() bool { return len(w.set("Port_Group", "pg-moves", "ports")) == 1 })
+	})
+}

@@ -82,17 +82,11 @@ func (v *view) missing(t *translation, coming map[row.ID]struct{}) []row.ID {
 			continue
 		}
 		if f := v.pick(id); f != nil {
-			if v.early || v.stays(f) {
+			if _, wanted := v.declared.rows[id]; wanted || v.early || v.untranslated[f.owner] != nil {
 				continue
 			}
 		}
 		out = append(out, id)
 	}
 	return out
-}
-
-// stays says whether a row that is there is not about to go.
-func (v *view) stays(f *found) bool {
-	_, wanted := v.declared.rows[f.id]
-	return wanted || v.untranslated[f.owner] != nil
 }

@@ -38,8 +38,10 @@ func (e *Engine) newRun(ctx, session context.Context) (*run, error) {
 		Engine: e, state: s, log: e.options.Log, queue: newQueue(), waiters: map[row.ID]map[row.Owner]struct{}{},
 		waiting: map[row.Owner][]row.ID{}, failures: map[row.Owner]*failure{},
 	}
-	r.ctx, r.cancel = context.WithCancel(session)
-	context.AfterFunc(ctx, r.cancel)
+	var cancel context.CancelFunc
+	r.ctx, cancel = context.WithCancel(session)
+	forget := context.AfterFunc(ctx, cancel)
+	r.cancel = func() { forget(); cancel() }
 	return r, nil
 }
 

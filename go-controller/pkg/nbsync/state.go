@@ -58,9 +58,9 @@ const lookedAtOnce = 500
 
 // load reads which rows of ours the database has, asks what every owner wants, those given and those found, and returns
 // them; s.untranslated has those of whom it is not known. seen is called with some translations after another, at a time
-// when it is not known yet what all owners want.
-func (s *state) load(owners []row.Owner, seen func([]*translation)) []row.Owner {
-	s.scan(func(t *table) bool { return t.Naming == row.ByColumn || t.Naming == row.ByExternalID })
+// when it is not known yet what all owners want, and ends it all when it returns false.
+func (s *state) load(owners []row.Owner, seen func([]*translation) bool) []row.Owner {
+	s.scan(func(*table) bool { return true })
 	all := map[row.Owner]struct{}{}
 	for _, o := range owners {
 		all[o] = struct{}{}
@@ -68,14 +68,19 @@ func (s *state) load(owners []row.Owner, seen func([]*translation)) []row.Owner 
 	for o := range s.owned {
 		all[o] = struct{}{}
 	}
-	ask := func(owners []row.Owner) {
+	ask := func(owners []row.Owner) bool {
 		for some := range slices.Chunk(owners, lookedAtOnce) {
-			seen(s.translateAll(some, func(o row.Owner, err error) { s.untranslated[o] = err }))
+			if !seen(s.translateAll(some, func(o row.Owner, err error) { s.untranslated[o] = err })) {
+				return false
+			}
 		}
+		return true
 	}
 	sorted := slices.Sorted(maps.Keys(all))
-	ask(sorted)
-	// Whose the rows without external_ids are follows from what was just translated.
+	if !ask(sorted) {
+		return nil
+	}
+	// Whose the rows without external_ids are follows also from what was just translated.
 	s.scan(func(t *table) bool { return t.Naming == row.ByReservedName || t.Naming == row.ByPort })
 	var others []row.Owner
 	for o := range s.owned {
@@ -83,7 +88,9 @@ func (s *state) load(owners []row.Owner, seen func([]*translation)) []row.Owner 
 			others = append(others, o)
 		}
 	}
-	ask(others)
+	if !ask(others) {
+		return nil
+	}
 	s.loosenAll()
 	return append(sorted, others...)
 }

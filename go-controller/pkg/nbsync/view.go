@@ -132,7 +132,11 @@ func (v *view) search(id row.ID) *found {
 		if !ok || other != id || v.known[uuid] != nil {
 			continue
 		}
-		v.adopt(t, m, id, owner)
+		if v.early {
+			v.learn(uuid, id, owner) // Whether anybody wants what is in its sets is not known yet.
+		} else {
+			v.adopt(t, m, id, owner)
+		}
 		f := &found{uuid: uuid, id: id, owner: owner, table: t, model: m}
 		v.rows[uuid] = f
 		return f

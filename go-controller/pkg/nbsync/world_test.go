@@ -119,6 +119,13 @@ func (c interposed) Transact(ctx context.Context, operations ...libovsdb.Operati
 	return c.Replica.Transact(ctx, operations...)
 }
 
+// fetch returns when the copy shows all that was done before: the server tells of it before it answers.
+func (c interposed) fetch() {
+	c.w.t.Helper()
+	_, err := c.Replica.Transact(c.w.t.Context(), libovsdb.Operation{Op: libovsdb.OperationComment, Comment: new(string)})
+	require.NoError(c.w.t, err)
+}
+
 func (w *world) source(o row.Owner) ([]row.Row, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -291,7 +298,7 @@ func (w *world) eventually(what string, f func() bool) {
 func (w *world) fresh() *state {
 	s, err := newState(w.source, w.engine.options.Client.Cache())
 	require.NoError(w.t, err)
-	s.load(w.owners(), func([]*translation) {})
+	s.load(w.owners(), func([]*translation) bool { return true })
 	return s
 }
 

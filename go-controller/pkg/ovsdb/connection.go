@@ -1,6 +1,7 @@
 package ovsdb
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -18,20 +19,21 @@ import (
 	"github.com/ovn-kubernetes/libovsdb/ovsdb"
 )
 
-// silence is how long a server may send nothing while it is asked for the first copy of a database.
+// silence is how long a server may send nothing while it makes the first copy of a database.
 const silence = 30 * time.Second
 
 // connection is a Replica's connection, from the moment that the copy is complete.
 type connection struct {
-	// Context ends with the connection.
+	// Context ends with the connection, before anybody gets an error of it.
 	context.Context
+	end context.CancelFunc
 	rpc *rpc2.Client
 	// gone is closed when nothing more that came over it will be taken in.
 	gone chan struct{}
 }
 
 // call is a request of RFC 7047, section 4.1, that waits for its reply until ctx or the connection ends; the error is then
-// ctx's or context.Canceled, though the server may have done it. A request is not sent after ctx has ended.
+// ctx's or context.Canceled, though the server may have done it. No request is begun after ctx has ended.
 func (c *connection) call(ctx context.Context, method string, params []any, result any) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -46,74 +48,116 @@ func (c *connection) call(ctx context.Context, method string, params []any, resu
 	return err
 }
 
-// wire is the stream of a connection. When it breaks, the connection's context ends before anybody gets the error.
-type wire struct {
+// stream reads and writes a connection.
+type stream struct {
 	io.Reader
 	net.Conn
 	end context.CancelFunc
 }
 
 // Read implements io.Reader.
-func (w wire) Read(b []byte) (int, error) {
-	n, err := w.Reader.Read(b)
+func (s stream) Read(b []byte) (int, error) { return s.Reader.Read(b) }
+
+// Write implements io.Writer.
+func (s stream) Write(b []byte) (int, error) {
+	n, err := s.Conn.Write(b)
 	if err != nil {
-		w.end()
+		s.end()
+		_ = s.Close()
 	}
 	return n, err
 }
 
-// Write implements io.Writer.
-func (w wire) Write(b []byte) (int, error) {
-	n, err := w.Conn.Write(b)
-	if err != nil {
-		w.end()
-		_ = w.Close()
-	}
-	return n, err
+// codec ends a connection with what cannot be read, as rpc2 does after it has told those who wait for a reply.
+type codec struct {
+	rpc2.Codec
+	end context.CancelFunc
 }
+
+func (c codec) check(err error) error {
+	if err != nil {
+		c.end()
+	}
+	return err
+}
+
+// ReadHeader implements rpc2.Codec.
+func (c codec) ReadHeader(q *rpc2.Request, p *rpc2.Response) error {
+	return c.check(c.Codec.ReadHeader(q, p))
+}
+
+// ReadRequestBody implements rpc2.Codec.
+func (c codec) ReadRequestBody(body any) error { return c.check(c.Codec.ReadRequestBody(body)) }
+
+// ReadResponseBody implements rpc2.Codec.
+func (c codec) ReadResponseBody(body any) error { return c.check(c.Codec.ReadResponseBody(body)) }
 
 // open connects to a remote of ovsdb(7): unix:<file>, tcp:<ip>:<port> or ssl:<ip>:<port>.
 func (t Target) open(ctx context.Context, remote string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	switch method, address, _ := strings.Cut(remote, ":"); method {
+	var dialer interface {
+		DialContext(ctx context.Context, network, address string) (net.Conn, error)
+	} = &net.Dialer{}
+	method, address, _ := strings.Cut(remote, ":")
+	network := client.TCP
+	switch method {
 	case client.UNIX:
-		return (&net.Dialer{}).DialContext(ctx, "unix", address)
+		network = client.UNIX
 	case client.TCP:
-		return (&net.Dialer{}).DialContext(ctx, "tcp", address)
 	case client.SSL:
 		config, err := t.tls()
 		if err != nil {
 			return nil, err
 		}
-		return (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", address)
+		dialer = &tls.Dialer{Config: config}
 	default:
-		return nil, fmt.Errorf("connection method %q is none of unix, tcp and ssl", method)
+		return nil, fmt.Errorf("database %s: the connection method of %s is none of unix, tcp and ssl", t.Name, remote)
 	}
+	conn, err := dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, t.explain(err)
+	}
+	return conn, nil
 }
 
 // introduction is the beginning of a connection, in which one request is answered before the next is sent. So the reply
 // that has the whole database can be taken in row by row: libovsdb's client, and any other that reads a message before it
 // looks into it, takes ten times the memory of the rows for that, and leaves it full of holes (docs/performance.md).
 type introduction struct {
-	conn net.Conn
-	in   *json.Decoder
-	out  *json.Encoder
+	net.Conn
+	in  *json.Decoder
+	out *json.Encoder
+	// patience is how long the server may be silent.
+	patience time.Duration
 }
 
 func introduce(conn net.Conn) *introduction {
-	return &introduction{conn: conn, in: json.NewDecoder(patient{conn}), out: json.NewEncoder(conn)}
+	i := &introduction{Conn: conn, out: json.NewEncoder(conn), patience: connectTimeout}
+	i.in = json.NewDecoder(i)
+	return i
 }
 
-// patient is a connection whose server may be silent for a while only.
-type patient struct{ net.Conn }
-
 // Read implements io.Reader.
-func (p patient) Read(b []byte) (int, error) {
-	if err := p.SetReadDeadline(time.Now().Add(silence)); err != nil {
+func (i *introduction) Read(b []byte) (int, error) {
+	if err := i.SetReadDeadline(time.Now().Add(i.patience)); err != nil {
 		return 0, err
 	}
-	return p.Conn.Read(b)
+	return i.Conn.Read(b)
+}
+
+// refusal is a server's answer that it does not do what it was asked for.
+type refusal struct {
+	method string
+	why    any
+}
+
+func (r refusal) Error() string {
+	why := fmt.Sprint(r.why)
+	if object, ok := r.why.(map[string]any); ok { // RFC 7047, section 3.1, <error>
+		why = fmt.Sprintf("%v: %v", object["error"], object["details"])
+	}
+	return fmt.Sprintf("the server refuses %s: %s", r.method, why)
 }
 
 // ask sends a request and has result read what the reply has as its result, which may be null.
@@ -148,7 +192,7 @@ func (i *introduction) ask(method string, params []any, result func(*json.Decode
 		case from != "":
 			// Another notification is none of ours.
 		case refused != nil:
-			return fmt.Errorf("the server refuses %s: %v", method, refused)
+			return refusal{method, refused}
 		default:
 			return nil
 		}
@@ -177,6 +221,7 @@ func (i *introduction) watch(t Target, m model.DatabaseModel, take func(ovsdb.Ta
 			requests[table] = ovsdb.MonitorRequest{Columns: columns, Select: ovsdb.NewDefaultMonitorSelect()}
 		}
 	}
+	i.patience = silence
 	return i.ask(ovsdb.ConditionalMonitorRPC, ovsdb.NewMonitorArgs(t.Name, nil, requests), func(in *json.Decoder) error {
 		return readUpdates(in, take)
 	})
@@ -195,14 +240,16 @@ func (t Target) columns(m model.DatabaseModel, table string) []string {
 }
 
 // established makes a connection of it, on which take carries out every update before the next message is read: when the
-// reply to a transaction comes, the copy shows what it did. An update that take refuses ends the connection.
-func (i *introduction) established(take func(ovsdb.TableUpdates2) error) (*connection, error) {
-	if err := i.conn.SetReadDeadline(time.Time{}); err != nil {
+// reply to a transaction comes, the copy shows what it did. Only a large update of somebody else's is seen in parts. An update
+// that take refuses ends the connection, and refused is told why.
+func (i *introduction) established(take func(ovsdb.TableUpdates2) error, refused func(error)) (*connection, error) {
+	if err := i.SetReadDeadline(time.Time{}); err != nil {
 		return nil, err
 	}
-	ctx, end := context.WithCancel(context.Background())
-	stream := wire{io.MultiReader(i.in.Buffered(), i.conn), i.conn, end}
-	c := &connection{Context: ctx, rpc: rpc2.NewClientWithCodec(jsonrpc.NewJSONCodec(stream)), gone: make(chan struct{})}
+	c := &connection{gone: make(chan struct{})}
+	c.Context, c.end = context.WithCancel(context.Background())
+	rest := stream{io.MultiReader(i.in.Buffered(), i.Conn), i.Conn, c.end}
+	c.rpc = rpc2.NewClientWithCodec(codec{jsonrpc.NewJSONCodec(rest), c.end})
 	c.rpc.SetBlocking(true)
 	c.rpc.Handle("echo", func(_ *rpc2.Client, params []any, reply *[]any) error {
 		*reply = params
@@ -214,17 +261,18 @@ func (i *introduction) established(take func(ovsdb.TableUpdates2) error) (*conne
 	c.rpc.Handle("update2", func(_ *rpc2.Client, params []json.RawMessage, _ *[]any) error {
 		err := errors.New("update2 without table-updates")
 		if len(params) == 2 {
-			err = readUpdates(json.NewDecoder(strings.NewReader(string(params[1]))), take)
+			err = readUpdates(json.NewDecoder(bytes.NewReader(params[1])), take)
 		}
 		if err != nil {
-			end()
-			_ = i.conn.Close()
+			c.end()
+			_ = i.Close()
+			refused(err)
 		}
 		return err
 	})
 	go func() {
 		defer close(c.gone)
-		defer end()
+		defer c.end()
 		c.rpc.Run()
 	}()
 	return c, nil

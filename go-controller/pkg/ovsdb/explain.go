@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
 )
 
-// explain turns what libovsdb says into one sentence with the database, the remote and what to do. libovsdb has
-// no error values for these cases, only texts; a text that it does not know stays as it is.
+// explain turns what libovsdb, the network or the server says into one sentence with the database, the remote and what to
+// do. libovsdb has no error values for these cases, only texts; a text that it does not know stays as it is.
 func (t Target) explain(err error) error {
 	text := err.Error()
 	switch {
@@ -18,7 +19,9 @@ func (t Target) explain(err error) error {
 		return fmt.Errorf("database %s: the server at %s does not have it; write the remote of the right database", t.Name, t.Remote)
 	case strings.Contains(text, "validation error"):
 		return fmt.Errorf("database %s at %s has an older schema than %s, it lacks %s; upgrade it", t.Name, t.Remote, t.Floor, lacking(text))
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.As(err, &refusal{}):
+		return fmt.Errorf("database %s at %s: %w", t.Name, t.Remote, err)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		return fmt.Errorf("database %s at %s does not answer; is its ovsdb-server running and the way to it open?: %w", t.Name, t.Remote, err)
 	default:
 		return fmt.Errorf("database %s at %s cannot be reached; is its ovsdb-server running?: %w", t.Name, t.Remote, err)

@@ -111,12 +111,12 @@ func (f *Fenced) steal(ctx context.Context, c *connection) error {
 		}
 		f.stole = nil
 	}
-	var reply struct{ Locked bool } // RFC 7047: always true
-	if err := c.call(ctx, "steal", ovsdb.NewLockArgs(f.lock), &reply); err != nil {
+	if err := ctx.Err(); err != nil {
 		return err
 	}
-	f.stole = c
-	return nil
+	f.stole = c                     // Also when nobody waits for the answer any more.
+	var reply struct{ Locked bool } // RFC 7047: always true
+	return c.call(ctx, "steal", ovsdb.NewLockArgs(f.lock), &reply)
 }
 
 // Transact is Replica's, but the server carries it out only while this client has the lock. Else, or outside a session, the

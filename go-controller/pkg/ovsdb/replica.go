@@ -1,7 +1,9 @@
 package ovsdb
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"net"
 	"strings"
 	"sync"
@@ -44,9 +46,8 @@ func Replicate(ctx context.Context, t Target, log logr.Logger) (*Replica, error)
 		c, err := r.connect(ctx, remotes[0])
 		if err != nil {
 			remotes = rotate(remotes)
-			return nil, t.explain(err)
 		}
-		return c, nil
+		return c, err
 	})
 	if err != nil {
 		r.Close()
@@ -67,7 +68,7 @@ func (r *Replica) connect(ctx context.Context, remote string) (*connection, erro
 	c, err := r.copy(conn)
 	if err != nil {
 		_ = conn.Close()
-		return nil, err
+		return nil, r.target.explain(cmp.Or(ctx.Err(), err))
 	}
 	return c, nil
 }
@@ -91,40 +92,66 @@ func (r *Replica) copy(conn net.Conn) (*connection, error) {
 	if err := i.watch(r.target, m, r.cache.Populate2); err != nil {
 		return nil, err
 	}
-	return i.established(r.cache.Populate2)
+	return i.established(r.cache.Populate2, func(err error) {
+		r.log.Error(err, "the copy does not fit what the server tells; it is made anew")
+	})
 }
 
 // follow replaces a connection that is lost by another until Close.
 func (r *Replica) follow(c *connection, remotes []string) {
+	pause := time.Duration(0)
 	for {
+		began := time.Now()
 		r.probe(c)
 		r.set(nil)
 		if r.working.Err() != nil {
 			return
 		}
 		r.log.Info("connection lost, connecting again", "remotes", strings.Join(remotes, ","))
-		next, err := retry(r.working, func() (*connection, error) {
-			next, err := r.connect(r.working, remotes[0])
-			if err != nil {
-				r.log.V(1).Info("not connected", "remote", remotes[0], "error", err.Error())
-				remotes = rotate(remotes)
-			}
-			return next, err
-		})
-		if err != nil {
+		// A server that ends every connection soon is not asked for one copy after another.
+		if pause = min(max(2*pause, minBackoff), maxBackoff); time.Since(began) > maxBackoff {
+			pause = 0
+		}
+		select {
+		case <-r.working.Done():
+			return
+		case <-time.After(pause):
+		}
+		var err error
+		if c, err = r.reconnect(&remotes); err != nil {
 			return
 		}
-		c = next
 		r.set(c)
 		r.log.Info("connected again", "remote", remotes[0])
 	}
 }
 
+// reconnect tries one remote after another until Close. That none can be reached is told by who has lost the connection;
+// every other reason is logged.
+func (r *Replica) reconnect(remotes *[]string) (*connection, error) {
+	told := ""
+	return retry(r.working, func() (*connection, error) {
+		c, err := r.connect(r.working, (*remotes)[0])
+		if err == nil {
+			return c, nil
+		}
+		var network *net.OpError
+		if unreachable := errors.As(err, &network) && network.Op == "dial"; unreachable || r.working.Err() != nil {
+			r.log.V(1).Info("not connected", "remote", (*remotes)[0], "reason", err.Error())
+		} else if err.Error() != told {
+			told = err.Error()
+			r.log.Info("not connected yet, trying again", "remote", (*remotes)[0], "reason", told)
+		}
+		*remotes = rotate(*remotes)
+		return nil, err
+	})
+}
+
 // probe returns when the connection is lost or at Close, and it is closed then. Now and again it asks the server for an echo
-// (RFC 7047, section 4.1.11), and takes one that gives none for gone: a host that loses its power says nothing, and TCP
-// notices only after minutes.
+// (RFC 7047, section 4.1.11), and takes one that gives none for gone, see probeInterval.
 func (r *Replica) probe(c *connection) {
 	defer func() {
+		c.end()
 		_ = c.rpc.Close()
 		<-c.gone
 	}()
