@@ -73,16 +73,20 @@ func run(ctx context.Context, f flags) error {
 	log.Info("starting", "version", config.Version, "apiServer", api.Host)
 	return controller.Run(ctx, controller.Options{
 		Config: c, Client: client, Log: log, LeaseNamespace: f.leaseNamespace, MetricsAddress: f.metricsAddress,
-		Read: collectMore, Settled: debug.FreeOSMemory,
+		Read: func() { collect(30) },
+		Settled: func() {
+			collect(15)
+			debug.FreeOSMemory()
+		},
 	})
 }
 
-// collectMore has garbage collected more often than while everything is read, which takes all of two cores. Nearly all
-// memory is what is known of the cluster, which stays: Go's own GOGC of 100 would keep as much again for what comes and
-// goes, to save processor time that is not missed (docs/performance.md).
-func collectMore() {
+// collect has garbage collected when there is this percentage of what is kept, unless GOGC says something. While everything
+// is read, which takes all of two cores, it is Go's 100. After that nearly all memory is what is known of the cluster, which
+// stays: as much again for what comes and goes would save processor time that is not missed (docs/performance.md).
+func collect(percentage int) {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(15)
+		debug.SetGCPercent(percentage)
 	}
 }
 
