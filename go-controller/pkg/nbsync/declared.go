@@ -38,7 +38,7 @@ type declared struct {
 	rows map[row.ID]row.Owner
 	// sets maps a set and an element to the owners that want it there, each as often as it says so.
 	sets map[setKey]map[string][]row.Owner
-	// memberOf maps a row to the sets that should hold it.
+	// memberOf maps a row to the sets that should hold it because another owner than its own says so.
 	memberOf map[row.ID][]setKey
 	// owners maps an owner to its own part of the above.
 	owners map[row.Owner]*declaration
@@ -110,7 +110,7 @@ func (d *declared) replace(o row.Owner, ids []row.ID, elements []element) error 
 		d.rows[id] = o
 	}
 	for _, e := range elements {
-		d.add(o, e)
+		d.add(o, ids, e)
 		delete(own.loose, e)
 	}
 	for _, e := range own.elements {
@@ -122,14 +122,15 @@ func (d *declared) replace(o row.Owner, ids []row.ID, elements []element) error 
 	return nil
 }
 
-func (d *declared) add(o row.Owner, e element) {
+// add notes an element of an owner that has the rows ids.
+func (d *declared) add(o row.Owner, ids []row.ID, e element) {
 	values := d.sets[e.set]
 	if values == nil {
 		values = map[string][]row.Owner{}
 		d.sets[e.set] = values
 	}
 	values[e.value] = append(values[e.value], o)
-	if id, ok := e.member(); ok {
+	if id, ok := e.member(); ok && !slices.Contains(ids, id) {
 		d.memberOf[id] = append(d.memberOf[id], e.set)
 	}
 }
@@ -144,7 +145,7 @@ func (d *declared) remove(o row.Owner, own *declaration) {
 		} else if delete(d.sets[e.set], e.value); len(d.sets[e.set]) == 0 {
 			delete(d.sets, e.set)
 		}
-		if id, ok := e.member(); ok {
+		if id, ok := e.member(); ok && !slices.Contains(own.ids, id) {
 			if rest := without(d.memberOf[id], e.set); len(rest) > 0 {
 				d.memberOf[id] = rest
 			} else {

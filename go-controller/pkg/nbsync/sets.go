@@ -9,7 +9,7 @@ import (
 // join puts the owner's rows and values into the sets that should hold them.
 func (p *planner) join(t *translation) {
 	for _, w := range t.rows {
-		// Not only what the row declares itself: others may have declared it a member too.
+		// Others may have declared it a member, too.
 		keys := slices.Clone(p.declared.memberOf[w.ID])
 		slices.SortFunc(keys, func(a, b setKey) int { return compareSets(a, b) })
 		for _, key := range slices.Compact(keys) {
@@ -17,9 +17,7 @@ func (p *planner) join(t *translation) {
 		}
 	}
 	for _, e := range p.declared.of(t.owner).elements {
-		if id, ok := e.member(); !ok || p.declared.rows[id] != t.owner {
-			p.ensure(t, e)
-		}
+		p.ensure(t, e)
 	}
 }
 
