@@ -44,7 +44,7 @@ type Options struct {
 	// Read is called once, when the cluster and the databases have been read.
 	Read func()
 	// Settled is called when what a start takes has been taken: when a leadership has brought the database in accord,
-	// and once when another process leads.
+	// and once some time after everything was read, for another process may lead.
 	Settled func()
 
 	// problemGrace is how long a problem lasts before it becomes an Event; 0 means 15 s.

@@ -196,7 +196,7 @@ func (e *election) renew(ctx context.Context, lease *coordinationv1.Lease) (*coo
 	}
 }
 
-// get asks the API server for the lease, and waits for its answer no longer than until the next try is due.
+// get asks the API server for the lease, and waits for its answer no longer than until the next renewal is due.
 func (e *election) get(ctx context.Context) (*coordinationv1.Lease, error) {
 	ctx, cancel := context.WithTimeout(ctx, retryPeriod)
 	defer cancel()

@@ -46,12 +46,23 @@ func (r *run) survey(tell func(Plan)) {
 		own := r.declared.owners[o]
 		return own != nil && own.synced && len(own.loose) == 0
 	})
+	// What one of them makes the others need not wait for: else a set that is missing would not come back with all its members.
+	coming := map[row.ID]struct{}{}
+	for _, o := range rest {
+		if own := r.declared.owners[o]; own != nil {
+			for _, id := range own.ids {
+				coming[id] = struct{}{}
+			}
+		}
+	}
 	for some := range slices.Chunk(rest, lookedAtOnce) {
 		if r.ctx.Err() != nil {
 			return // The copy is not what it was.
 		}
 		ts := r.translateAll(some, func(o row.Owner, err error) { r.fail(o, err, "translate") })
-		plan, which := r.plan(view(), ts)
+		v := view()
+		v.coming = coming
+		plan, which := r.plan(v, ts)
 		busy := plan.owners()
 		for _, t := range which.ready {
 			if _, ok := busy[t.owner]; !ok {
@@ -86,8 +97,7 @@ func (r *run) reliable(v *view, settled []row.Owner, relied map[row.ID]struct{})
 }
 
 // audit is a survey with a new state that knows nothing of the old one's. It takes the old one's place, so a mistake in
-// the engine's books is mended too. It returns the number of operations by which the database differs; an owner that
-// waits for a row which another makes is not counted.
+// the engine's books is mended too. It returns the number of operations by which the database differs.
 func (r *run) audit() int {
 	fresh, err := newState(r.wanted, r.options.Client.Cache())
 	if err != nil {

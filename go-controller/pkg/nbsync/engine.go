@@ -118,6 +118,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		e.inbox.forget() // After a reconnect that is every row.
 		r, err := e.newRun(ctx, session)
 		if err != nil {
 			return err

@@ -86,6 +86,13 @@ func (i *inbox) add(e event) {
 	}
 }
 
+// forget drops the events that have come: what they tell is in the copy that is read next.
+func (i *inbox) forget() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.events = nil
+}
+
 // take returns what has come, and leaves the inbox empty.
 func (i *inbox) take() (marked map[row.Owner]struct{}, all bool, events []event) {
 	i.mu.Lock()

@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/ovn-kubernetes/libovsdb/cache"
+	"github.com/ovn-kubernetes/libovsdb/model"
 	libovsdb "github.com/ovn-kubernetes/libovsdb/ovsdb"
 	"github.com/stretchr/testify/require"
 
@@ -260,6 +263,32 @@ func TestAStartConcludesNothingFromWhomItHasNotAsked(t *testing.T) {
 		w.mu.Unlock()
 		w.start()
 		require.Len(t, w.set("Load_Balancer_Group", "woven-cluster", "load_balancer"), 1)
+	})
+	t.Run("that a group comes back without those", func(t *testing.T) {
+		w := begin(t)
+		for n := range lookedAtOnce {
+			name := fmt.Sprint("default/s", n)
+			w.want(row.Owner("service/"+name), loadBalancer(name+"/tcp", "woven-cluster", map[string]string{"10.96.1.1:80": "10.244.1.5:80"}))
+		}
+		w.start()
+		w.stop()
+		w.transact(destroy("Load_Balancer_Group", w.uuid("Load_Balancer_Group", "woven-cluster")))
+		var mu sync.Mutex
+		var first int
+		w.admin.Cache().AddEventHandler(&cache.EventHandlerFuncs{AddFunc: func(_ string, m model.Model) {
+			if group, ok := m.(*nb.LoadBalancerGroup); ok {
+				mu.Lock()
+				defer mu.Unlock()
+				first = len(group.LoadBalancer)
+			}
+		}})
+		w.start()
+		w.eventually("the group is back, whole at once", func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return first > 0
+		})
+		require.Equal(t, lookedAtOnce+1, first)
 	})
 	t.Run("that a group goes which gets another owner", func(t *testing.T) {
 		w := begin(t)

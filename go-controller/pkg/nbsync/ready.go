@@ -81,6 +81,9 @@ func (v *view) missing(t *translation, coming map[row.ID]struct{}) []row.ID {
 		if _, ok := coming[id]; ok {
 			continue
 		}
+		if _, ok := v.coming[id]; ok {
+			continue
+		}
 		if f := v.pick(id); f != nil {
 			if _, wanted := v.declared.rows[id]; wanted || v.early || v.untranslated[f.owner] != nil {
 				continue

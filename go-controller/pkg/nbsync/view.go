@@ -18,6 +18,8 @@ type view struct {
 	all map[string]map[string]model.Model
 	// early says that it is not known yet what all owners want: a row that is there is taken for one that will stay.
 	early bool
+	// coming holds rows that others will make, who are looked at on their own.
+	coming map[row.ID]struct{}
 	// rows maps a UUID to its row, nil when there is none.
 	rows map[string]*found
 	// picked maps an ID to the row of ours that has it, nil when there is none.

@@ -33,7 +33,7 @@ type connection struct {
 }
 
 // call is a request of RFC 7047, section 4.1, that waits for its reply until ctx or the connection ends; the error is then
-// ctx's or context.Canceled, though the server may have done it. No request is begun after ctx has ended.
+// ctx's or context.Canceled, though the server may have done it. None is begun after ctx has ended.
 func (c *connection) call(ctx context.Context, method string, params []any, result any) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -123,7 +123,7 @@ func (t Target) open(ctx context.Context, remote string) (net.Conn, error) {
 
 // introduction is the beginning of a connection, in which one request is answered before the next is sent. So the reply
 // that has the whole database can be taken in row by row: libovsdb's client, and any other that reads a message before it
-// looks into it, takes ten times the memory of the rows for that, and leaves it full of holes (docs/performance.md).
+// looks into it, takes several times the memory of the rows for that, and leaves it full of holes (docs/performance.md).
 type introduction struct {
 	net.Conn
 	in  *json.Decoder
@@ -240,7 +240,7 @@ func (t Target) columns(m model.DatabaseModel, table string) []string {
 }
 
 // established makes a connection of it, on which take carries out every update before the next message is read: when the
-// reply to a transaction comes, the copy shows what it did. Only a large update of somebody else's is seen in parts. An update
+// reply to a transaction comes, the copy shows what it did. A transaction of somebody else's may be seen in parts. An update
 // that take refuses ends the connection, and refused is told why.
 func (i *introduction) established(take func(ovsdb.TableUpdates2) error, refused func(error)) (*connection, error) {
 	if err := i.SetReadDeadline(time.Time{}); err != nil {
@@ -258,14 +258,18 @@ func (i *introduction) established(take func(ovsdb.TableUpdates2) error, refused
 	for _, notification := range []string{"locked", "stolen"} { // What is stolen is found out by the next transaction.
 		c.rpc.Handle(notification, func(*rpc2.Client, []any, *[]any) error { return nil })
 	}
+	conn := i.Conn
 	c.rpc.Handle("update2", func(_ *rpc2.Client, params []json.RawMessage, _ *[]any) error {
+		if err := c.Err(); err != nil {
+			return err // It was sent before the end was noticed.
+		}
 		err := errors.New("update2 without table-updates")
 		if len(params) == 2 {
 			err = readUpdates(json.NewDecoder(bytes.NewReader(params[1])), take)
 		}
 		if err != nil {
 			c.end()
-			_ = i.Close()
+			_ = conn.Close()
 			refused(err)
 		}
 		return err

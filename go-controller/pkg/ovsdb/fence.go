@@ -52,7 +52,7 @@ func (r *Replica) Fence(lock string, confirm func(context.Context) error) *Fence
 	return &Fenced{Replica: r, lock: lock, confirm: confirm}
 }
 
-// Session waits until the client is connected, its cache complete and the lock its own. The cache then shows whatever
+// Session waits until the Replica is connected, its copy complete and the lock its own. The copy then shows whatever
 // those before have written: the server sends it before its answer to "steal". The context ends when the connection
 // is lost or somebody else takes the lock. The error is ctx's, or that of confirm.
 func (f *Fenced) Session(ctx context.Context) (context.Context, error) {

@@ -188,7 +188,7 @@ func (r *Replica) set(c *connection) {
 	r.changed = make(chan struct{})
 }
 
-// connection returns the present connection, or waits for the next one.
+// connection returns the present connection, or waits for the next one until ctx ends, or at Close.
 func (r *Replica) connection(ctx context.Context) (*connection, error) {
 	for {
 		r.mu.Lock()
@@ -203,6 +203,8 @@ func (r *Replica) connection(ctx context.Context) (*connection, error) {
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
+		case <-r.working.Done():
+			return nil, r.working.Err()
 		case <-changed:
 		}
 	}

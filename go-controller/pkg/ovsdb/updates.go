@@ -97,11 +97,11 @@ func (n notation) row(columns ovsdb.Row) error {
 }
 
 func (n notation) value(v any) (any, error) {
-	list, ok := v.([]any)
-	if !ok {
+	switch v.(type) {
+	case string, float64, bool:
 		return v, nil
 	}
-	if len(list) == 2 {
+	if list, ok := v.([]any); ok && len(list) == 2 {
 		switch content := list[1].(type) {
 		case string:
 			if list[0] == "uuid" {

@@ -38,6 +38,7 @@ func FuzzUpdates(f *testing.F) {
 	f.Add(`{"NAT":{"u1":{"insert":{"priority":1,"match":true,"options":["map",[[["uuid","u2"],1]]]}}}}`)
 	f.Add(`{"T":{"u1":{"insert":{"c":["map",[[["set",[]],1]]]}}}}`)
 	f.Add(`{"T":{"u1":{"insert":{"c":[]}}}}`)
+	f.Add(`{"T":{"u1":{"insert":{"c":["map",[[{},1]]]}}}}`)
 	f.Add(`null`)
 	f.Fuzz(func(t *testing.T, text string) {
 		ours, err := read(text)
