@@ -28,6 +28,7 @@ func testPausedLeader(t *testing.T) {
 	first := m.count()
 	made := startBirths(t, ns, cluster.nodes...)
 	made.awaitRunning(t, time.Now(), 3, podTimeout)
+	awaitProbe(t, leader)
 	pid := processOf(t, containerStatus(t, leader, "controller"))
 	require.NoError(t, unix.Kill(pid, unix.SIGSTOP))
 	t.Cleanup(func() { _ = unix.Kill(pid, unix.SIGCONT) })
@@ -58,6 +59,19 @@ func testPausedLeader(t *testing.T) {
 		return true
 	})
 	assertWrittenOnce(t, m.since(first), ns)
+}
+
+// awaitProbe waits until kubelet has seen the controller alive since its container's start. kubelet counts failed liveness probes
+// beyond the start of a container: one that met the container before, which a test has killed, and two of a paused process
+// are the three at which it kills. It tells nobody of a probe that succeeds, but when the first was due.
+func awaitProbe(t *testing.T, pod *corev1.Pod) {
+	t.Helper()
+	running := containerStatus(t, pod, "controller").State.Running
+	require.NotNil(t, running, "the controller runs")
+	probe := pod.Spec.Containers[0].LivenessProbe
+	require.NotNil(t, probe)
+	due := time.Duration(probe.InitialDelaySeconds+probe.PeriodSeconds+probe.TimeoutSeconds) * time.Second
+	time.Sleep(time.Until(running.StartedAt.Add(due)))
 }
 
 // newRival runs a second controller on another node, as a Deployment with two replicas would.
