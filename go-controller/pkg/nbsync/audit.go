@@ -27,11 +27,8 @@ func (r *run) survey(tell func(Plan)) {
 		v := view()
 		v.early = true
 		plan, which := r.plan(v, ts)
-		busy := plan.owners()
-		for _, t := range which.ready {
-			if _, ok := busy[t.owner]; ok {
-				continue
-			}
+		accorded, _ := which.accorded(plan)
+		for _, t := range accorded {
 			settled = append(settled, t.owner)
 			for _, id := range t.needs {
 				relied[id] = struct{}{}
@@ -63,11 +60,9 @@ func (r *run) survey(tell func(Plan)) {
 		v := view()
 		v.coming = coming
 		plan, which := r.plan(v, ts)
-		busy := plan.owners()
-		for _, t := range which.ready {
-			if _, ok := busy[t.owner]; !ok {
-				r.declared.of(t.owner).synced = true
-			}
+		accorded, busy := which.accorded(plan)
+		for _, t := range accorded {
+			r.declared.of(t.owner).synced = true
 		}
 		for o := range busy {
 			r.queue.push(o)

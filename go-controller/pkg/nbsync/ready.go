@@ -16,6 +16,17 @@ type sorted struct {
 	failed map[row.Owner]error
 }
 
+// accorded returns the translations for which the plan has nothing to do, and the owners for whom it has.
+func (w sorted) accorded(p Plan) (ts []*translation, busy map[row.Owner]struct{}) {
+	busy = p.owners()
+	for _, t := range w.ready {
+		if _, ok := busy[t.owner]; !ok {
+			ts = append(ts, t)
+		}
+	}
+	return ts, busy
+}
+
 // separate finds the translations that can be carried out together. An owner is carried out as a whole or not at all: a
 // pod's port must not exist without its memberships. So one that cannot takes those along that need its rows, until
 // nothing changes.

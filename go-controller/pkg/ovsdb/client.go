@@ -64,13 +64,21 @@ func retry[T any](ctx context.Context, attempt func() (T, error)) (T, error) {
 		if err == nil {
 			return result, nil
 		}
-		timer := time.NewTimer(delay)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		if !pauses(ctx, delay) {
 			return result, err
-		case <-timer.C:
 		}
+	}
+}
+
+// pauses waits, and returns false when ctx ends before.
+func pauses(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
 	}
 }
 

@@ -28,6 +28,8 @@ type Replica struct {
 	stop    context.CancelFunc
 	// tasks are what goes on until then.
 	tasks sync.WaitGroup
+	// remotes holds the one in use, or to be tried next, first. It belongs to who connects.
+	remotes []string
 
 	mu sync.Mutex
 	// current is nil while there is no connection.
@@ -39,34 +41,31 @@ type Replica struct {
 // Replicate connects to a database and copies what target.Columns says. It tries again until it succeeds or ctx ends, and
 // then returns the last attempt's error: one sentence that names the database, the remote and what to do.
 func Replicate(ctx context.Context, t Target, log logr.Logger) (*Replica, error) {
-	r := &Replica{target: t, log: log.WithValues("database", t.Name), changed: make(chan struct{})}
+	r := &Replica{target: t, log: log.WithValues("database", t.Name), remotes: t.remotes(), changed: make(chan struct{})}
 	r.working, r.stop = context.WithCancel(context.Background())
-	remotes := t.remotes()
-	first, err := firstTime(ctx, t, log, func() (*connection, error) {
-		c, err := r.connect(ctx, remotes[0])
-		if err != nil {
-			remotes = rotate(remotes)
-		}
-		return c, err
-	})
+	first, err := firstTime(ctx, t, log, func() (*connection, error) { return r.connect(ctx) })
 	if err != nil {
 		r.Close()
 		return nil, err
 	}
 	r.set(first)
-	r.tasks.Go(func() { r.follow(first, remotes) })
+	r.tasks.Go(func() { r.follow(first) })
 	return r, nil
 }
 
-// connect makes a connection and copies the database.
-func (r *Replica) connect(ctx context.Context, remote string) (*connection, error) {
-	conn, err := r.target.open(ctx, remote)
+// connect makes a connection and copies the database. The next attempt after one that fails is with the next remote.
+func (r *Replica) connect(ctx context.Context) (c *connection, err error) {
+	defer func() {
+		if err != nil {
+			r.remotes = rotate(r.remotes)
+		}
+	}()
+	conn, err := r.target.open(ctx, r.remotes[0])
 	if err != nil {
 		return nil, err
 	}
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	c, err := r.copy(conn)
-	if err != nil {
+	if c, err = r.copy(conn); err != nil {
 		_ = conn.Close()
 		return nil, r.target.explain(cmp.Or(ctx.Err(), err))
 	}
@@ -98,7 +97,7 @@ func (r *Replica) copy(conn net.Conn) (*connection, error) {
 }
 
 // follow replaces a connection that is lost by another until Close.
-func (r *Replica) follow(c *connection, remotes []string) {
+func (r *Replica) follow(c *connection) {
 	pause := time.Duration(0)
 	for {
 		began := time.Now()
@@ -107,42 +106,40 @@ func (r *Replica) follow(c *connection, remotes []string) {
 		if r.working.Err() != nil {
 			return
 		}
-		r.log.Info("connection lost, connecting again", "remotes", strings.Join(remotes, ","))
+		r.log.Info("connection lost, connecting again", "remotes", strings.Join(r.remotes, ","))
 		// A server that ends every connection soon is not asked for one copy after another.
 		if pause = min(max(2*pause, minBackoff), maxBackoff); time.Since(began) > maxBackoff {
 			pause = 0
 		}
-		select {
-		case <-r.working.Done():
+		if !pauses(r.working, pause) {
 			return
-		case <-time.After(pause):
 		}
 		var err error
-		if c, err = r.reconnect(&remotes); err != nil {
+		if c, err = r.reconnect(); err != nil {
 			return
 		}
 		r.set(c)
-		r.log.Info("connected again", "remote", remotes[0])
+		r.log.Info("connected again", "remote", r.remotes[0])
 	}
 }
 
 // reconnect tries one remote after another until Close. That none can be reached is told by who has lost the connection;
 // every other reason is logged.
-func (r *Replica) reconnect(remotes *[]string) (*connection, error) {
+func (r *Replica) reconnect() (*connection, error) {
 	told := ""
 	return retry(r.working, func() (*connection, error) {
-		c, err := r.connect(r.working, (*remotes)[0])
+		remote := r.remotes[0]
+		c, err := r.connect(r.working)
 		if err == nil {
 			return c, nil
 		}
 		var network *net.OpError
 		if unreachable := errors.As(err, &network) && network.Op == "dial"; unreachable || r.working.Err() != nil {
-			r.log.V(1).Info("not connected", "remote", (*remotes)[0], "reason", err.Error())
+			r.log.V(1).Info("not connected", "remote", remote, "reason", err.Error())
 		} else if err.Error() != told {
 			told = err.Error()
-			r.log.Info("not connected yet, trying again", "remote", (*remotes)[0], "reason", told)
+			r.log.Info("not connected yet, trying again", "remote", remote, "reason", told)
 		}
-		*remotes = rotate(*remotes)
 		return nil, err
 	})
 }
