@@ -67,6 +67,35 @@ func joinCgroup(name string, pid int) error {
 		if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0o644); err != nil {
 			return fmt.Errorf("join cgroup: %w", err)
 		}
+		if err := weigh(filepath.Join(mount, CgroupRoot)); err != nil {
+			return fmt.Errorf("weight of the cgroup: %w", err)
+		}
+	}
+	return nil
+}
+
+// weigh gives the machines together the weight of as many as they are. By default a cgroup gets as much of a processor as one
+// process outside of it, such as the one that measures them.
+func weigh(root string) error {
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		return err
+	}
+	machines := 0
+	for _, e := range entries {
+		if e.IsDir() {
+			machines++
+		}
+	}
+	// The defaults of version 1 and 2.
+	for file, one := range map[string]int{"cpu.shares": 1024, "cpu.weight": 100} {
+		path := filepath.Join(root, file)
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err := os.WriteFile(path, []byte(strconv.Itoa(machines*one)), 0o644); err != nil {
+			return err
+		}
 	}
 	return nil
 }
