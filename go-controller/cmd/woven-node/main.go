@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -67,8 +66,6 @@ func run() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			// The heap is a few megabytes of rows: collecting it twice as often costs little, and the agent runs on every node.
-			debug.SetGCPercent(50)
 			return agent.Run(c.Context(), o)
 		}}
 	f.add(c)

@@ -63,7 +63,7 @@ func Run(ctx context.Context, o Options) error {
 	n := &node{
 		name: o.Node, ips: o.IPs, config: o.Config, log: o.Log, flows: ofctl(), conflist: o.ConfDir,
 		switchSocket: filepath.Join(o.OVSRunDir, bridgeEx+".mgmt"),
-		wakeup:       make(chan struct{}, 1), tidy: func(context.Context) error { return nil },
+		wakeup:       make(chan struct{}, 1), doubted: newDoubts(),
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -92,8 +92,8 @@ func runNode(ctx context.Context, o Options, n *node, m *metrics) error {
 	defer local.Close()
 	n.local = local
 	s := newServer(o, n, m)
-	n.tidy = s.tidy
-	listenLocal(local, s.news, n.wake)
+	n.tidy, n.settle = s.tidy, s.settle
+	listenLocal(local, s.news, n.wake, n.doubted.add)
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
@@ -132,7 +132,7 @@ func runNode(ctx context.Context, o Options, n *node, m *metrics) error {
 		<-ctx.Done()
 		return nil
 	})
-	group.Go(func() error { return watchKernelAlways(ctx, n.wake, o.Log) })
+	group.Go(func() error { return watchKernelAlways(ctx, n.wake, n.doubted.add, o.Log) })
 	group.Go(func() error {
 		l, err := cni.Listen(o.Socket)
 		if err != nil {
@@ -169,9 +169,9 @@ func newServer(o Options, n *node, m *metrics) *server {
 }
 
 // watchKernelAlways subscribes again after events were lost.
-func watchKernelAlways(ctx context.Context, wake func(), log logr.Logger) error {
+func watchKernelAlways(ctx context.Context, wake func(), doubt func(hostEnd string), log logr.Logger) error {
 	for {
-		err := watchKernel(ctx, wake)
+		err := watchKernel(ctx, wake, doubt)
 		if ctx.Err() != nil {
 			return nil
 		}

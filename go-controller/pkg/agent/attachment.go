@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/ovn-kubernetes/libovsdb/client"
@@ -96,6 +97,12 @@ func (s attachments) list(ctx context.Context) ([]vswitch.Interface, error) {
 	return rows, nil
 }
 
+// of returns the Interface rows of an attachment's pod, and of the attachment itself if it is written as another pod's.
+func (s attachments) of(ctx context.Context, a attachment) ([]vswitch.Interface, error) {
+	rows, err := s.list(ctx)
+	return slices.DeleteFunc(rows, func(i vswitch.Interface) bool { return i.ExternalIDs[keyIfaceID] != a.Pod && i.Name != a.host() }), err
+}
+
 // add makes the port of an attachment. An older one of the same pod goes in the same transaction: two interfaces
 // with one iface-id would both claim the logical port. It returns the interfaces that it replaced.
 func (s attachments) add(session context.Context, a attachment) (replaced []string, err error) {
@@ -106,15 +113,12 @@ func (s attachments) add(session context.Context, a attachment) (replaced []stri
 	if br == nil {
 		return nil, fmt.Errorf("there is no bridge %s", bridgeInt)
 	}
-	rows, err := s.list(session)
+	rows, err := s.of(session, a)
 	if err != nil {
 		return nil, err
 	}
 	t := newTransaction(s.c)
 	for _, r := range rows {
-		if r.ExternalIDs[keyIfaceID] != a.Pod && r.Name != a.host() {
-			continue
-		}
 		port, err := portRow(session, s.c, r.Name)
 		if err != nil {
 			return nil, err

@@ -51,7 +51,7 @@ func newRuntime(t *testing.T) *runtimeTest {
 	require.NoError(t, err)
 	t.Cleanup(writer.Close)
 
-	n := &node{name: "a", ips: []netip.Addr{addr("192.0.2.11")}, config: parsed(t), local: local, wakeup: make(chan struct{}, 1)}
+	n := &node{name: "a", ips: []netip.Addr{addr("192.0.2.11")}, config: parsed(t), local: local, wakeup: make(chan struct{}, 1), doubted: newDoubts()}
 	for range 2 {
 		require.NoError(t, n.setRows(session, testUplink(), nil, 1500))
 	}
@@ -59,7 +59,7 @@ func newRuntime(t *testing.T) *runtimeTest {
 	s := newServer(Options{Log: logr.Discard()}, n, newMetrics(prometheus.NewRegistry(), n))
 	t.Cleanup(func() { run(t, "for l in $(ip -br link | grep -o '^w[0-9a-f]*'); do ip link del $l; done") })
 	s.timeout = patience
-	listenLocal(local, s.news, n.wake)
+	listenLocal(local, s.news, n.wake, n.doubted.add)
 	listenSouthbound(south, s.news, n.wake)
 	return &runtimeTest{server: s, t: t, south: writer}
 }
@@ -167,13 +167,23 @@ func TestALifeOfAPod(t *testing.T) {
 	r.code(types.ErrInternal, "prevResult", r.call(cni.Check, "web", "1", "c1", strings.ReplaceAll(previous, "10.244.1.4", "10.244.1.9"), netns))
 	r.code(types.ErrUnknownContainer, "no Open vSwitch port", r.call(cni.Check, "web", "1", "c9", previous, netns))
 
+	host := attachment{Container: "c1", IfName: "eth0"}.host()
+	run(t, "tc qdisc del dev "+host+" clsact") // as if its agent had been killed in between
 	again := r.call(cni.Add, "web", "1", "c1", "", netns)
 	require.JSONEq(t, string(got.Result), string(again.Result), "the same ADD again")
+	deaf, err := isQuiet(link(t, host))
+	require.NoError(t, err)
+	require.True(t, deaf)
 
 	// A new sandbox of the same pod; the DEL of the old one comes late.
 	second := file(t, other(t))
 	answer = r.adding("web", "1", "c2", second)
 	r.wired("c2")
+	// The loop hears that the old row is gone before the old interface is.
+	_, err = connect(attachment{Container: "c3", IfName: "eth0", UID: "1", Sandbox: "/run/netns/c3"}, file(t, other(t)), 1500, true)
+	require.NoError(t, err)
+	require.NoError(t, r.tidy(t.Context()))
+	require.NoError(t, disconnect(attachment{Container: "c3", IfName: "eth0"}.host()))
 	require.Nil(t, (<-answer).Error)
 	require.NotContains(t, run(t, "ip link"), attachment{Container: "c1", IfName: "eth0"}.host())
 	require.Nil(t, r.call(cni.Del, "web", "1", "c1", "", nil).Error)
@@ -227,7 +237,7 @@ func TestAttachmentsOfVanishedSandboxesGo(t *testing.T) {
 	answer := r.adding("web", "1", "c1", netns)
 	r.wired("c1")
 	require.Nil(t, (<-answer).Error)
-	require.NoError(t, r.removeStale(t.Context()))
+	require.NoError(t, r.tidy(t.Context()))
 	left, err := r.attachments().list(t.Context())
 	require.NoError(t, err)
 	require.Len(t, left, 1)
@@ -252,8 +262,12 @@ func TestAttachmentsOfVanishedSandboxesGo(t *testing.T) {
 	unlock()
 	require.NoError(t, r.tidy(t.Context()))
 
+	r.node.settle = r.settle
+	r.node.doubted.take()
 	run(t, "ip link del "+left[0].Name) // as the kernel does when the namespace goes
-	require.NoError(t, r.removeStale(t.Context()))
+	r.node.doubted.add(left[0].Name)
+	r.node.doubted.add("w00000000000000") // both gone
+	require.NoError(t, r.node.settleDoubts(t.Context()))
 	left, err = r.attachments().list(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, left)

@@ -2,12 +2,13 @@ package agent
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"os"
 	"time"
 
 	"github.com/containernetworking/cni/pkg/types"
 	current "github.com/containernetworking/cni/pkg/types/100"
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/woven-network/woven/go-controller/pkg/ovn/sb"
@@ -65,7 +66,17 @@ func (s *server) already(ctx context.Context, pod attachment, netns *os.File) (*
 	if err := s.awaitInstalled(ctx, have); err != nil {
 		return nil, err
 	}
-	return s.result(have)
+	host, err := linkByName(have.host())
+	if err != nil || host == nil {
+		return nil, err
+	}
+	if s.userspace {
+		// Its agent may have been killed before it came to this.
+		if err := errors.Join(hook(host), silence(host)); err != nil {
+			return nil, err
+		}
+	}
+	return result(have, host), nil
 }
 
 func (s *server) wire(ctx, session context.Context, pod attachment, netns *os.File, ready *ready) (*current.Result, error) {
@@ -79,7 +90,8 @@ func (s *server) wire(ctx, session context.Context, pod attachment, netns *os.Fi
 		return nil, err
 	}
 	done = s.metrics.part("interfaces")
-	if err := connect(pod, netns, ready.MTU, s.userspace); err != nil {
+	host, err := connect(pod, netns, ready.MTU, s.userspace)
+	if err != nil {
 		return nil, err
 	}
 	done()
@@ -90,7 +102,7 @@ func (s *server) wire(ctx, session context.Context, pod attachment, netns *os.Fi
 	group, waiting := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		defer s.metrics.part("addresses")()
-		return configure(netns, pod.IfName, pod.podPort, s.userspace)
+		return configure(netns, pod.IfName, host.Attrs().ParentIndex, pod.podPort, s.userspace)
 	})
 	group.Go(func() error {
 		defer s.metrics.part("flows")()
@@ -110,7 +122,13 @@ func (s *server) wire(ctx, session context.Context, pod attachment, netns *os.Fi
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	return s.result(pod)
+	if s.userspace {
+		// Last of all, when in a burst the grace period it needs has long passed.
+		if err := silence(host); err != nil {
+			return nil, err
+		}
+	}
+	return result(pod, host), nil
 }
 
 // awaitBinding waits until the Southbound database has this very pod's port; that of an earlier pod with the
@@ -170,17 +188,10 @@ func (s *server) undo(ctx context.Context, pod attachment) {
 func (s *server) attachments() attachments { return attachments{s.local} }
 
 // result is the answer to ADD (CNI specification 1.1, "ADD Success").
-func (s *server) result(a attachment) (*current.Result, error) {
-	link, err := linkByName(a.host())
-	if err != nil {
-		return nil, err
-	}
-	if link == nil {
-		return nil, fmt.Errorf("interface %s has vanished", a.host())
-	}
-	mtu := link.Attrs().MTU
+func result(a attachment, host netlink.Link) *current.Result {
+	mtu := host.Attrs().MTU
 	r := &current.Result{CNIVersion: current.ImplementedSpecVersion, Interfaces: []*current.Interface{
-		{Name: a.host(), Mac: link.Attrs().HardwareAddr.String(), Mtu: mtu},
+		{Name: a.host(), Mac: host.Attrs().HardwareAddr.String(), Mtu: mtu},
 		{Name: a.IfName, Mac: a.MAC.String(), Mtu: mtu, Sandbox: a.Sandbox},
 	}}
 	inPod := 1
@@ -188,5 +199,5 @@ func (s *server) result(a attachment) (*current.Result, error) {
 		r.IPs = append(r.IPs, &current.IPConfig{Interface: &inPod, Address: *ipNet(p), Gateway: ip(a.Gateways[i])})
 		r.Routes = append(r.Routes, &types.Route{Dst: *ipNet(everything(p.Addr())), GW: ip(a.Gateways[i])})
 	}
-	return r, nil
+	return r
 }

@@ -4,8 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 
 	"github.com/containernetworking/cni/pkg/types"
+	"github.com/vishvananda/netlink"
+	"k8s.io/apimachinery/pkg/util/sets"
 )
 
 // del removes an attachment. It succeeds when there is nothing (left) to remove.
@@ -56,32 +59,60 @@ func (s *server) gc(ctx context.Context, config []byte) error {
 	return errors.Join(errs...)
 }
 
-// tidy is the loop's part in attachments, once the node is ready: who waits for that goes on, rows without an interface
-// go, interfaces without a row get theirs back.
+// tidy is the loop's part in attachments, once the node is ready: who waits for that goes on, and all pods are settled.
 func (s *server) tidy(session context.Context) error {
 	s.news.tell(readyTopic)
-	if err := s.removeStale(session); err != nil {
-		return err
-	}
-	return s.heal(session)
-}
-
-// removeStale removes the attachments whose interface is gone: their network namespace went without a DEL, such as
-// in a reboot. The runtime's DEL, when it comes, finds nothing to do.
-func (s *server) removeStale(session context.Context) error {
-	rows, err := s.attachments().list(session)
+	doubtful, err := s.doubtful(session)
 	if err != nil {
 		return err
 	}
-	var gone []string
+	return s.settle(session, doubtful)
+}
+
+// doubtful returns the names of the host's ends of pods that have only one of row and interface.
+func (s *server) doubtful(session context.Context) ([]string, error) {
+	rows, err := s.attachments().list(session)
+	if err != nil {
+		return nil, err
+	}
+	links, err := netlink.LinkList()
+	// What an interrupted list lacks is looked for again by its name, or found by the next audit.
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+		return nil, fmt.Errorf("interfaces: %w", err)
+	}
+	withRow, withLink := sets.Set[string]{}, sets.Set[string]{}
 	for _, r := range rows {
-		link, err := linkByName(r.Name)
+		withRow.Insert(r.Name)
+	}
+	for _, l := range links {
+		if name := l.Attrs().Name; isHostEnd(name) {
+			withLink.Insert(name)
+		}
+	}
+	return sets.List(withRow.SymmetricDifference(withLink)), nil
+}
+
+// settle removes rows without an interface, whose network namespace went without a DEL, such as in a reboot (the runtime's
+// DEL, when it comes, finds nothing to do), and gives interfaces without a row theirs back.
+func (s *server) settle(session context.Context, hostEnds []string) error {
+	var gone []string
+	for _, name := range hostEnds {
+		row, err := interfaceRow(session, s.local, name)
 		if err != nil {
 			return err
 		}
-		if link == nil {
-			s.log.Info("removing the attachment of a sandbox that is gone", "pod", r.ExternalIDs[keyIfaceID], "container", r.ExternalIDs[keyContainer])
-			gone = append(gone, r.Name)
+		link, err := linkByName(name)
+		if err != nil {
+			return err
+		}
+		switch {
+		case row == nil && link != nil:
+			if err := s.heal(session, link); err != nil {
+				return err
+			}
+		case row != nil && link == nil:
+			s.log.Info("removing the attachment of a sandbox that is gone", "pod", row.ExternalIDs[keyIfaceID], "container", row.ExternalIDs[keyContainer])
+			gone = append(gone, name)
 		}
 	}
 	return s.attachments().remove(session, gone...)

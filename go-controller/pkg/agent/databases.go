@@ -53,14 +53,17 @@ func dialSouthbound(ctx context.Context, c config.OVN, node string, log logr.Log
 		client.WithConditionalTable(&p, []model.Condition{here}, &p.LogicalPort, &p.MAC, &p.Options, &p.ExternalIDs, &p.Datapath, &p.TunnelKey))
 }
 
-// listenLocal tells waiting CNI commands, and the node's loop by wake, of changed rows.
-func listenLocal(local *ovsdb.Client, news *news, wake func()) {
+// listenLocal tells waiting CNI commands, and the node's loop by wake and doubt, of changed rows.
+func listenLocal(local *ovsdb.Client, news *news, wake func(), doubt func(hostEnd string)) {
 	local.Cache().AddEventHandler(rowHandler(func(m model.Model, gone bool) {
 		switch r := m.(type) {
 		case *vswitch.Interface:
 			news.tell(interfaceTopic(r.Name))
-			if !isHostEnd(r.Name) || gone {
+			switch {
+			case !isHostEnd(r.Name):
 				wake()
+			case gone:
+				doubt(r.Name)
 			}
 		case *vswitch.Port:
 			if !isHostEnd(r.Name) {

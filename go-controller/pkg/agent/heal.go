@@ -28,58 +28,35 @@ func attachmentOfAlias(alias string) (attachment, bool) {
 	return attachment{Container: f[1], IfName: f[2], UID: f[3], Sandbox: f[4]}, true
 }
 
-// heal makes the rows of pods whose interface is there and whose row is not.
-func (s *server) heal(session context.Context) error {
+// heal makes the row of a pod whose interface is there and whose row is not. It leaves a sandbox alone on which a CNI
+// command is at work: it is about to get its row, or has just lost it.
+func (s *server) heal(session context.Context, link netlink.Link) error {
 	ready := s.node.ready.Load()
 	south, southSession := s.node.southbound(session)
-	if ready == nil || south == nil {
-		return nil
+	a, ours := attachmentOfAlias(link.Attrs().Alias)
+	if ready == nil || south == nil || !ours || a.host() != link.Attrs().Name {
+		return nil // Another turn comes when the node is ready, or the Southbound database back.
 	}
-	links, err := netlink.LinkList()
-	if err != nil {
-		return fmt.Errorf("interfaces: %w", err)
-	}
-	for _, l := range links {
-		if !isHostEnd(l.Attrs().Name) {
-			continue
-		}
-		row, err := interfaceRow(session, s.local, l.Attrs().Name)
-		if err != nil {
-			return err
-		}
-		a, ours := attachmentOfAlias(l.Attrs().Alias)
-		if row != nil || !ours || a.host() != l.Attrs().Name {
-			continue
-		}
-		if err := s.healOne(session, southSession, south, ready, a); err != nil {
-			if southSession.Err() != nil && session.Err() == nil {
-				return nil // Another turn comes when the Southbound database is back.
-			}
-			return err
-		}
-	}
-	return nil
-}
-
-// healOne leaves a sandbox alone on which a CNI command is at work: it is about to get its row, or has just lost it.
-func (s *server) healOne(session, southSession context.Context, south *ovsdb.Client, ready *ready, a attachment) error {
 	unlock, ok := s.locks.tryLock(a.Container)
 	if !ok {
 		return nil
 	}
 	defer unlock()
-	link, err := linkByName(a.host())
-	if err != nil || link == nil {
-		return err
-	}
-	if row, err := interfaceRow(session, s.local, a.host()); err != nil || row != nil {
+	if link, err := linkByName(a.host()); err != nil || link == nil {
 		return err
 	}
 	b, err := bindingOfUID(southSession, south, a.UID)
+	if err != nil && southSession.Err() != nil && session.Err() == nil {
+		return nil
+	}
 	if err != nil || b == nil {
 		return err // The pod is going, or its port is not known yet.
 	}
 	a.Pod = b.LogicalPort
+	rows, err := s.attachments().of(session, a)
+	if err != nil || len(rows) > 0 {
+		return err // It has its row by now, or a newer sandbox of the same pod has one.
+	}
 	if a.podPort, err = podPortOf(b, ready.Subnets); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/vishvananda/netlink"
@@ -69,8 +70,10 @@ func TestAPodIsConnectedAndConfigured(t *testing.T) {
 	a.Addresses = append(a.Addresses, prefixP("fd00:10:244:1::3/64"))
 	a.Gateways = append(a.Gateways, addr("fd00:10:244:1::1"))
 	for range 2 {
-		require.NoError(t, connect(a, netns, 1400, true))
-		require.NoError(t, configure(netns, a.IfName, a.podPort, true))
+		host, err := connect(a, netns, 1400, true)
+		require.NoError(t, err)
+		require.NoError(t, configure(netns, a.IfName, host.Attrs().ParentIndex, a.podPort, true))
+		require.NoError(t, silence(host))
 	}
 	require.NoError(t, verify(netns, a.IfName, a.podPort))
 	in(t, inPod, func() {
@@ -81,8 +84,12 @@ func TestAPodIsConnectedAndConfigured(t *testing.T) {
 		} {
 			require.Contains(t, out, want)
 		}
-		require.NotContains(t, out, "fd00:10:244:1::3/64 scope global tentative")
+		require.Contains(t, out, "fe80::858:aff:fef4:103/64 scope link")
+		require.NotContains(t, out, "tentative")
 	})
+	// With the kernel's own settings it would say five things in this time.
+	time.Sleep(1500 * time.Millisecond)
+	require.LessOrEqual(t, link(t, a.host()).Attrs().Statistics.RxPackets, uint64(2), "packets that the pod's end sent by itself when it came up, each of them to every pod of the switch")
 	require.NotContains(t, run(t, "ip address show "+a.host()), "inet", "the kernel has no address on the host's end")
 	deaf, err := isQuiet(link(t, a.host()))
 	require.NoError(t, err)

@@ -9,10 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// watchKernel calls wake when the kernel's interfaces, addresses, routes or rules change by more than a pod's coming. It
-// returns when ctx ends, or with an error when the kernel drops
+// watchKernel calls wake when the kernel's interfaces, addresses, routes or rules change by more than a pod's coming and
+// going, and doubt when the host's end of a pod has gone. It returns when ctx ends, or with an error when the kernel drops
 // events: then whoever calls must look at everything again.
-func watchKernel(ctx context.Context, wake func()) error {
+func watchKernel(ctx context.Context, wake func(), doubt func(hostEnd string)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	lost := make(chan error, 1)
@@ -51,17 +51,23 @@ func watchKernel(ctx context.Context, wake func()) error {
 			if !ok {
 				return nil
 			}
-			if u.Link != nil && isHostEnd(u.Link.Attrs().Name) && u.Header.Type != unix.RTM_DELLINK {
-				// A pod comes. When one goes, its row may have to go too.
+			if u.Link != nil && isHostEnd(u.Link.Attrs().Name) {
+				if u.Header.Type == unix.RTM_DELLINK {
+					doubt(u.Link.Attrs().Name) // Its row may have to go too.
+				}
 				continue
 			}
 		case _, ok := <-addrs:
 			if !ok {
 				return nil
 			}
-		case _, ok := <-routes:
+		case u, ok := <-routes:
 			if !ok {
 				return nil
+			}
+			if u.Protocol == unix.RTPROT_KERNEL {
+				// No turn looks at them (readState), and each pod's interface brings one (ff00::/8).
+				continue
 			}
 		case err := <-lost:
 			return fmt.Errorf("kernel events: %w", err)

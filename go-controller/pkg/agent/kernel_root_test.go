@@ -4,6 +4,7 @@ package agent
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ func TestTheKernelWakesTheLoop(t *testing.T) {
 	device(t, "eth0", nicMAC)
 	ctx, cancel := context.WithCancel(t.Context())
 	woken := make(chan struct{}, 100)
+	doubted := make(chan string, 100)
 	ended := make(chan error)
 	// The sockets have to be made in this thread's namespace; afterwards it does not matter.
 	subscribed := make(chan struct{})
@@ -29,7 +31,7 @@ func TestTheKernelWakesTheLoop(t *testing.T) {
 			case woken <- struct{}{}:
 			default:
 			}
-		})
+		}, func(hostEnd string) { doubted <- hostEnd })
 	}
 	goIn(t, start)
 	<-subscribed
@@ -45,8 +47,31 @@ func TestTheKernelWakesTheLoop(t *testing.T) {
 			t.Fatalf("%s woke nobody", change)
 		}
 	}
+	// A pod comes and goes, and with its interface a route of the kernel's.
+	quietFor(woken, 50*time.Millisecond)
+	pod := attachment{Container: "c1", IfName: "eth0"}
+	netns := other(t)
+	_, err := connect(pod, file(t, netns), 1500, true)
+	require.NoError(t, err)
+	in(t, netns, func() { run(t, "ip link set eth0 up") })
+	for !strings.Contains(run(t, "ip -6 route show table local"), "multicast ff00::/8 dev "+pod.host()) {
+		require.NoError(t, t.Context().Err())
+	}
+	require.NoError(t, disconnect(pod.host()))
+	require.Equal(t, pod.host(), <-doubted)
+	// What comes after it, on each socket, and wakes once.
+	run(t, "ip link set eth0 alias nic; ip route add 10.9.0.0/16 dev eth0 proto kernel; ip route add 10.8.0.0/16 via 192.0.2.1")
+	for range 2 {
+		<-woken
+	}
+	select {
+	case <-woken:
+		t.Fatal("the pod, or a route of the kernel's, woke the loop")
+	case <-time.After(50 * time.Millisecond):
+	}
 	cancel()
 	require.NoError(t, <-ended)
+	require.Empty(t, doubted)
 }
 
 // quietFor waits until nothing has come for a while.

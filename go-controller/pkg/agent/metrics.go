@@ -35,7 +35,9 @@ func newMetrics(r prometheus.Registerer, n *node) *metrics {
 			return 1
 		}
 		return 0
-	}))
+	}), prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "woven_node_turns_total", Help: "Times that everything on the node was compared with what it should be; pods cause none.",
+	}, func() float64 { return float64(n.turns.Load()) }))
 	return m
 }
 

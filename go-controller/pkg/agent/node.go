@@ -11,6 +11,7 @@ import (
 
 	"github.com/digitalocean/go-openvswitch/ovs"
 	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
@@ -34,8 +35,9 @@ type node struct {
 	flows  *ovs.OpenFlowService
 	// switchSocket is where ovs-vswitchd takes OpenFlow connections for br-ex.
 	switchSocket string
-	// tidy compares pods' rows with their interfaces (see server).
-	tidy func(session context.Context) error
+	// tidy compares all pods' rows with their interfaces, settle those of some by the names of their interfaces (see server).
+	tidy   func(session context.Context) error
+	settle func(session context.Context, hostEnds []string) error
 	// conflist is where the network configuration for the container runtime is written.
 	conflist string
 
@@ -55,8 +57,12 @@ type node struct {
 	host *hostPort
 	// began is when the turn under way began, in nanoseconds; 0 between two.
 	began atomic.Int64
+	// turns counts them.
+	turns atomic.Uint64
 	// wakeup holds a token when there is reason to look again.
 	wakeup chan struct{}
+	// doubted are the host's ends of pods of which a row or an interface has gone.
+	doubted doubts
 	// ready is nil until the node is; later it is the last good state.
 	ready atomic.Pointer[ready]
 	// reason is why the node is not ready, or why the last turn failed; empty when all is well.
@@ -77,6 +83,36 @@ func (n *node) wake() {
 	}
 }
 
+// doubts are names to look at, each once however often it is given.
+type doubts struct {
+	mu    sync.Mutex
+	names sets.Set[string]
+	// some holds a token when there are names.
+	some chan struct{}
+}
+
+func newDoubts() doubts { return doubts{names: sets.Set[string]{}, some: make(chan struct{}, 1)} }
+
+// add never blocks.
+func (d *doubts) add(name string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.names.Insert(name)
+	select {
+	case d.some <- struct{}{}:
+	default:
+	}
+}
+
+// take returns the names, and forgets them.
+func (d *doubts) take() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	names := sets.List(d.names)
+	d.names.Clear()
+	return names
+}
+
 // Intervals of the loop.
 const (
 	// retry is after a turn that failed for another reason than waiting.
@@ -85,12 +121,12 @@ const (
 	auditInterval = time.Minute
 )
 
-// run takes a turn at every event until ctx ends.
+// run takes a turn at every event until ctx ends. A pod that comes or goes is none: on a busy node that would be most of
+// the agent's work, and a turn asks the kernel much that is answered under the one lock of all network devices.
 func (n *node) run(ctx context.Context) {
 	for {
-		n.began.Store(time.Now().UnixNano())
-		err := n.turn(ctx)
-		n.began.Store(0)
+		n.turns.Add(1)
+		err := n.watched(func() error { return n.turn(ctx) })
 		if ctx.Err() != nil {
 			return
 		}
@@ -100,14 +136,35 @@ func (n *node) run(ctx context.Context) {
 			again = retryInterval
 		}
 		timer := time.NewTimer(again)
-		select {
-		case <-ctx.Done():
-		case <-n.wakeup:
-		case <-timer.C:
-			n.restarted.Store(true)
-		}
+		n.pause(ctx, timer.C)
 		timer.Stop()
 	}
+}
+
+// pause returns when it is time for another turn. Until then it looks at single pods.
+func (n *node) pause(ctx context.Context, overdue <-chan time.Time) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-n.wakeup:
+			return
+		case <-overdue:
+			n.restarted.Store(true)
+			return
+		case <-n.doubted.some:
+			if err := n.watched(func() error { return n.settleDoubts(ctx) }); err != nil {
+				return // A turn says what is wrong.
+			}
+		}
+	}
+}
+
+// watched tells of f's duration (see stuck).
+func (n *node) watched(f func() error) error {
+	n.began.Store(time.Now().UnixNano())
+	defer n.began.Store(0)
+	return f()
 }
 
 // longestTurn is how long a turn may take before something must be wrong with it, in which case a new process is

@@ -28,14 +28,23 @@ func quiet(link netlink.Link) error {
 	if err != nil || there {
 		return err
 	}
+	if err := hook(link); err != nil {
+		return err
+	}
 	return silence(link)
 }
 
-// silence is quiet for an interface that is known not to be so yet.
-func silence(link netlink.Link) error {
+// hook makes the place for the classifier.
+func hook(link netlink.Link) error {
 	if err := netlink.QdiscAdd(clsact(link)); err != nil && !errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("clsact on %s: %w; the kernel needs CONFIG_NET_SCH_INGRESS", link.Attrs().Name, err)
 	}
+	return nil
+}
+
+// silence is quiet for an interface that has the hook and not the classifier. If there was no RCU grace period since the hook was
+// made, the kernel waits for one, and all who change network devices wait for that (mini_qdisc_pair_swap, net/sched/sch_generic.c).
+func silence(link netlink.Link) error {
 	program, err := drop()
 	if err != nil {
 		return err

@@ -25,16 +25,31 @@ func (n *node) turn(ctx context.Context) error {
 	if _, err := n.rescue(); err != nil {
 		return err
 	}
+	return n.during(ctx, n.compare)
+}
+
+// settleDoubts looks at the pods of which something has gone. It is part of a turn that was not worth a whole one.
+func (n *node) settleDoubts(ctx context.Context) error {
+	n.turning.Lock()
+	defer n.turning.Unlock()
+	if n.resting.Load() {
+		return nil
+	}
+	return n.during(ctx, func(session context.Context) error { return n.settle(session, n.doubted.take()) })
+}
+
+// during calls f with the connection to the Open_vSwitch database.
+func (n *node) during(ctx context.Context, f func(session context.Context) error) error {
 	session, err := n.session(ctx)
 	if err != nil {
 		return err
 	}
-	// The rest of the turn ends with the connection: libovsdb would wait for the next one, which may never come while
+	// What f does ends with the connection: libovsdb would wait for the next one, which may never come while
 	// the NIC's addresses are on a bridge that is dead.
 	session, cancel := context.WithCancel(session)
 	defer cancel()
 	defer context.AfterFunc(ctx, cancel)()
-	if err := n.compare(session); err != nil {
+	if err := f(session); err != nil {
 		if session.Err() != nil {
 			return errNoDatabase
 		}

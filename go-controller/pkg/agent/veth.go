@@ -12,53 +12,71 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// connect makes the pair of interfaces between the host and a pod's network namespace. The pod's end has its MAC and gets
-// its addresses later (configure). In a burst each call to the kernel waits for those of all others, for network devices have
-// one lock in the whole machine: so nothing is asked that is known.
-func connect(a attachment, netns *os.File, mtu int, userspace bool) error {
+// connect makes the pair of interfaces between the host and a pod's network namespace, and returns the host's end, whose
+// ParentIndex is the index of the pod's. The pod's end has its MAC and gets its addresses later (configure). In a burst each call to the
+// kernel waits for those of all others, for network devices have one lock in the whole machine: so nothing is asked that is known. At
+// each change of an interface ovs-vswitchd looks at all of its own: so what changes this one is done at once, before it is told of it.
+func connect(a attachment, netns *os.File, mtu int, userspace bool) (netlink.Link, error) {
 	host := a.host()
-	link := &netlink.Veth{
-		LinkAttrs: netlink.LinkAttrs{Name: host, MTU: mtu},
+	veth := &netlink.Veth{
+		// As many queues as are used, or the kernel takes the others away again, waiting for a grace period for each end.
+		LinkAttrs: netlink.LinkAttrs{Name: host, MTU: mtu, NumTxQueues: 1, NumRxQueues: 1},
 		PeerName:  a.IfName, PeerNamespace: netlink.NsFd(netns.Fd()), PeerMTU: uint32(mtu), PeerHardwareAddr: a.MAC,
 	}
-	err := netlink.LinkAdd(link)
+	err := netlink.LinkAdd(veth)
 	if errors.Is(err, unix.EEXIST) {
 		// What an agent left that was killed in the middle of an ADD.
 		if err := disconnect(host); err != nil {
-			return err
+			return nil, err
 		}
-		err = netlink.LinkAdd(link)
+		err = netlink.LinkAdd(veth)
 	}
 	if err != nil {
-		return fmt.Errorf("interface %s: %w", host, err)
+		return nil, fmt.Errorf("interface %s: %w", host, err)
 	}
-	if err := netlink.LinkSetAlias(link, a.alias()); err != nil {
-		return fmt.Errorf("alias of %s: %w", host, err)
+	link, err := netlink.LinkByName(host)
+	if err != nil {
+		return nil, fmt.Errorf("interface %s: %w", host, err)
 	}
-	if err := noLinkLocal(link); err != nil {
-		return err
-	}
+	flags := uint32(unix.IFF_UP)
 	if userspace {
+		if err := hook(link); err != nil {
+			return nil, err
+		}
 		if err := noOffloadAtBirth(host); err != nil {
-			return err
+			return nil, err
 		}
-		if err := silence(link); err != nil {
-			return err
-		}
+		flags |= unix.IFF_PROMISC // which ovs-vswitchd would set
 	}
-	if err := netlink.LinkSetUp(link); err != nil {
-		return fmt.Errorf("set %s up: %w", host, err)
-	}
-	return nil
+	return link, start(link, a.alias(), flags)
 }
 
-// noLinkLocal keeps an interface that is still down from getting an IPv6 address, by which the kernel would speak and
-// answer on it. The setting disable_ipv6 says more, but its writer does not wait for the lock of network devices: it tries
-// again and again (restart_syscall, net/ipv6/addrconf.c), and in a burst never gets it. (docs/pipeline-node.md, "Traps found")
-func noLinkLocal(link netlink.Link) error {
-	err := netlink.LinkSetIP6AddrGenMode(link, nl.IN6_ADDR_GEN_MODE_NONE)
-	if err != nil && !errors.Is(err, unix.EAFNOSUPPORT) {
-		return fmt.Errorf("addrgenmode of %s: %w", link.Attrs().Name, err)
+// start sets the host's end up, with its alias and without an IPv6 address, by which the kernel would speak and answer on it.
+// The setting disable_ipv6 says more, but its writer does not wait for the lock of network devices: it tries again and again
+// (restart_syscall, net/ipv6/addrconf.c), and in a burst never gets it. (docs/pipeline-node.md, "Traps found")
+//
+// All three are one request; the kernel makes no address before the other end is up, too.
+func start(link netlink.Link, alias string, flags uint32) error {
+	request := func(attributes ...*nl.RtAttr) error {
+		r := nl.NewNetlinkRequest(unix.RTM_SETLINK, unix.NLM_F_ACK)
+		message := nl.NewIfInfomsg(unix.AF_UNSPEC)
+		message.Index, message.Flags, message.Change = int32(link.Attrs().Index), flags, flags
+		r.AddData(message)
+		for _, a := range attributes {
+			r.AddData(a)
+		}
+		_, err := r.Execute(unix.NETLINK_ROUTE, 0)
+		return err
+	}
+	name := nl.NewRtAttr(unix.IFLA_IFALIAS, []byte(alias))
+	families := nl.NewRtAttr(unix.IFLA_AF_SPEC, nil)
+	families.AddRtAttr(unix.AF_INET6, nil).AddRtAttr(unix.IFLA_INET6_ADDR_GEN_MODE, []byte{nl.IN6_ADDR_GEN_MODE_NONE})
+	err := request(name, families)
+	if errors.Is(err, unix.EAFNOSUPPORT) {
+		err = request(name) // a kernel without IPv6
+	}
+	if err != nil {
+		return fmt.Errorf("set %s up: %w", link.Attrs().Name, err)
 	}
 	return nil
 }
@@ -99,20 +117,16 @@ func inside(netns *os.File, f func() error) error {
 	return n.Do(func(ns.NetNS) error { return f() })
 }
 
-// configure gives the pod's end its addresses and default routes.
-func configure(netns *os.File, ifName string, p podPort, userspace bool) error {
+// configure sets the pod's end, known by its index, up and gives it its addresses and default routes.
+func configure(netns *os.File, ifName string, index int, p podPort, userspace bool) error {
 	return inside(netns, func() error {
-		link, err := netlink.LinkByName(ifName)
-		if err != nil {
-			return fmt.Errorf("interface %s in the pod: %w", ifName, err)
-		}
+		link := &netlink.GenericLink{LinkAttrs: netlink.LinkAttrs{Name: ifName, Index: index}}
 		if userspace {
 			if err := noOffloadAtBirth(ifName); err != nil {
 				return err
 			}
 		}
-		// OVN sends no router advertisements; nobody else on the pod's wire shall be believed.
-		settings := []setting{{"ipv6/conf/" + ifName + "/accept_ra", 0}}
+		settings := podSettings(ifName)
 		for _, a := range p.Addresses {
 			if a.Addr().Is6() {
 				settings = append(settings, setting{"ipv6/conf/" + ifName + "/disable_ipv6", 0})
