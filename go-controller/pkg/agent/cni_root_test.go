@@ -244,7 +244,11 @@ func TestAttachmentsOfVanishedSandboxesGo(t *testing.T) {
 
 	// Somebody removes the row, or the database is lost.
 	require.NoError(t, r.attachments().remove(t.Context(), left[0].Name))
+	run(t, "tc qdisc del dev "+left[0].Name+" clsact") // and its agent was killed in the middle of the ADD
 	require.NoError(t, r.tidy(t.Context()))
+	deaf, err := isQuiet(link(t, left[0].Name))
+	require.NoError(t, err)
+	require.True(t, deaf)
 	healed, err := r.attachments().list(t.Context())
 	require.NoError(t, err)
 	require.Len(t, healed, 1)
@@ -265,9 +269,27 @@ func TestAttachmentsOfVanishedSandboxesGo(t *testing.T) {
 	r.node.settle = r.settle
 	r.node.doubted.take()
 	run(t, "ip link del "+left[0].Name) // as the kernel does when the namespace goes
+	unlock = r.locks.lock("c1")         // An ADD is about to make it anew.
 	r.node.doubted.add(left[0].Name)
-	r.node.doubted.add("w00000000000000") // both gone
 	require.NoError(t, r.node.settleDoubts(t.Context()))
+	still, err := r.attachments().list(t.Context())
+	require.NoError(t, err)
+	require.Len(t, still, 1)
+	unlock()
+	// Another's trouble does not keep it.
+	r.bind("db", "2")
+	trouble := attachment{Container: "c2", IfName: "eth0", UID: "2", Sandbox: "/run/netns/c2"}
+	_, err = connect(trouble, file(t, other(t)), 1500, true)
+	require.NoError(t, err)
+	r.node.ready.Store(&ready{MTU: 1500}) // its address is in no pod network
+	for _, name := range []string{trouble.host(), left[0].Name, "w00000000000000"} {
+		r.node.doubted.add(name)
+	}
+	require.Eventually(t, func() bool {
+		b, err := bindingOfUID(t.Context(), r.node.south.Load(), "2")
+		return err == nil && b != nil
+	}, patience, time.Millisecond)
+	require.Error(t, r.node.settleDoubts(t.Context()))
 	left, err = r.attachments().list(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, left)

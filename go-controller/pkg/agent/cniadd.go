@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"os"
 	"time"
 
@@ -72,7 +71,7 @@ func (s *server) already(ctx context.Context, pod attachment, netns *os.File) (*
 	}
 	if s.userspace {
 		// Its agent may have been killed before it came to this.
-		if err := errors.Join(hook(host), silence(host)); err != nil {
+		if err := quiet(host); err != nil {
 			return nil, err
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"github.com/containernetworking/cni/pkg/types"
 	"github.com/vishvananda/netlink"
 	"k8s.io/apimachinery/pkg/util/sets"
+
+	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
 )
 
 // del removes an attachment. It succeeds when there is nothing (left) to remove.
@@ -22,6 +24,12 @@ func (s *server) del(ctx context.Context, pod attachment) error {
 		return err
 	}
 	return disconnect(pod.host())
+}
+
+// delLocked is del for one that has not the sandbox's lock yet. Without, the loop would give an interface its row back that is about to go.
+func (s *server) delLocked(ctx context.Context, pod attachment) error {
+	defer s.locks.lock(pod.Container)()
+	return s.del(ctx, pod)
 }
 
 // gc removes all attachments but those that the runtime calls valid.
@@ -54,7 +62,7 @@ func (s *server) gc(ctx context.Context, config []byte) error {
 			continue
 		}
 		s.log.Info("removing an attachment that the runtime does not know", "pod", r.ExternalIDs[keyIfaceID], "container", r.ExternalIDs[keyContainer])
-		errs = append(errs, s.del(ctx, attachment{Container: r.ExternalIDs[keyContainer], IfName: r.ExternalIDs[keyIfName]}))
+		errs = append(errs, s.delLocked(ctx, attachment{Container: r.ExternalIDs[keyContainer], IfName: r.ExternalIDs[keyIfName]}))
 	}
 	return errors.Join(errs...)
 }
@@ -93,27 +101,56 @@ func (s *server) doubtful(session context.Context) ([]string, error) {
 }
 
 // settle removes rows without an interface, whose network namespace went without a DEL, such as in a reboot (the runtime's
-// DEL, when it comes, finds nothing to do), and gives interfaces without a row theirs back.
+// DEL, when it comes, finds nothing to do), and gives interfaces without a row theirs back. What goes wrong with one keeps none of
+// the others from it.
 func (s *server) settle(session context.Context, hostEnds []string) error {
-	var gone []string
+	var errs []error
 	for _, name := range hostEnds {
-		row, err := interfaceRow(session, s.local, name)
-		if err != nil {
-			return err
-		}
-		link, err := linkByName(name)
-		if err != nil {
-			return err
-		}
-		switch {
-		case row == nil && link != nil:
-			if err := s.heal(session, link); err != nil {
-				return err
-			}
-		case row != nil && link == nil:
-			s.log.Info("removing the attachment of a sandbox that is gone", "pod", row.ExternalIDs[keyIfaceID], "container", row.ExternalIDs[keyContainer])
-			gone = append(gone, name)
-		}
+		errs = append(errs, s.settleOne(session, name))
 	}
-	return s.attachments().remove(session, gone...)
+	return errors.Join(errs...)
+}
+
+// settleOne leaves a sandbox alone on which a CNI command is at work: it brings both or takes both away. If it does not, the
+// next audit finds that.
+func (s *server) settleOne(session context.Context, name string) error {
+	row, link, err := s.rowAndLink(session, name)
+	if err != nil || (row == nil) == (link == nil) {
+		return err
+	}
+	var a attachment
+	if link != nil {
+		a, _ = attachmentOfAlias(link.Attrs().Alias)
+	} else {
+		a = attachment{Container: row.ExternalIDs[keyContainer], IfName: row.ExternalIDs[keyIfName]}
+	}
+	if a.host() != name {
+		return nil // not ours
+	}
+	unlock, ok := s.locks.tryLock(a.Container)
+	if !ok {
+		return nil
+	}
+	defer unlock()
+	row, link, err = s.rowAndLink(session, name)
+	switch {
+	case err != nil:
+		return err
+	case row == nil && link != nil:
+		return s.heal(session, a, link)
+	case row != nil && link == nil:
+		s.log.Info("removing the attachment of a sandbox that is gone", "pod", row.ExternalIDs[keyIfaceID], "container", a.Container)
+		return s.attachments().remove(session, name)
+	}
+	return nil
+}
+
+// rowAndLink returns the two halves of an attachment; nil is what is not there.
+func (s *server) rowAndLink(session context.Context, name string) (*vswitch.Interface, netlink.Link, error) {
+	row, err := interfaceRow(session, s.local, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	link, err := linkByName(name)
+	return row, link, err
 }

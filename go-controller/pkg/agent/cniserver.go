@@ -95,8 +95,7 @@ func (s *server) command(ctx context.Context, request cni.Request, pod attachmen
 		defer s.locks.lock(pod.Container)()
 		return s.add(ctx, pod, netns)
 	case cni.Del:
-		defer s.locks.lock(pod.Container)()
-		return nil, s.del(ctx, pod)
+		return nil, s.delLocked(ctx, pod)
 	case cni.Check:
 		defer s.locks.lock(pod.Container)()
 		return nil, s.check(ctx, pod, request.Config, netns)

@@ -28,22 +28,15 @@ func attachmentOfAlias(alias string) (attachment, bool) {
 	return attachment{Container: f[1], IfName: f[2], UID: f[3], Sandbox: f[4]}, true
 }
 
-// heal makes the row of a pod whose interface is there and whose row is not. It leaves a sandbox alone on which a CNI
-// command is at work: it is about to get its row, or has just lost it.
-func (s *server) heal(session context.Context, link netlink.Link) error {
+// heal makes the row of an attachment whose interface is there and whose row is not. Its sandbox is locked.
+func (s *server) heal(session context.Context, a attachment, link netlink.Link) error {
 	ready := s.node.ready.Load()
-	south, southSession := s.node.southbound(session)
-	a, ours := attachmentOfAlias(link.Attrs().Alias)
-	if ready == nil || south == nil || !ours || a.host() != link.Attrs().Name {
+	if ready == nil {
 		return nil // Another turn comes when the node is ready, or the Southbound database back.
 	}
-	unlock, ok := s.locks.tryLock(a.Container)
-	if !ok {
+	south, southSession := s.node.southbound(session)
+	if south == nil {
 		return nil
-	}
-	defer unlock()
-	if link, err := linkByName(a.host()); err != nil || link == nil {
-		return err
 	}
 	b, err := bindingOfUID(southSession, south, a.UID)
 	if err != nil && southSession.Err() != nil && session.Err() == nil {
@@ -55,10 +48,16 @@ func (s *server) heal(session context.Context, link netlink.Link) error {
 	a.Pod = b.LogicalPort
 	rows, err := s.attachments().of(session, a)
 	if err != nil || len(rows) > 0 {
-		return err // It has its row by now, or a newer sandbox of the same pod has one.
+		return err // A newer sandbox of the same pod has one.
 	}
 	if a.podPort, err = podPortOf(b, ready.Subnets); err != nil {
 		return err
+	}
+	if s.userspace {
+		// Its agent may have been killed before it came to this.
+		if err := quiet(link); err != nil {
+			return err
+		}
 	}
 	if _, err := s.attachments().add(session, a); err != nil {
 		return err

@@ -53,7 +53,7 @@ func addressOf(a netlink.Addr) (address, bool) {
 }
 
 // dumpRoutes lists the routes of all tables. A dump that a change interrupted is read again by the next turn of
-// the loop, which that change causes.
+// the loop, which that change causes, if it is not a route of the kernel's: then by the next audit.
 func dumpRoutes(f int) ([]netlink.Route, error) {
 	routes, err := netlink.RouteListFiltered(f, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
 	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {

@@ -55,7 +55,7 @@ type node struct {
 	memory memory
 	// host is what the Southbound database last said of ovn0; the loop's own.
 	host *hostPort
-	// began is when the turn under way began, in nanoseconds; 0 between two.
+	// began is when the turn under way, or what is done between two, began, in nanoseconds; 0 if there is nothing.
 	began atomic.Int64
 	// turns counts them.
 	turns atomic.Uint64

@@ -46,7 +46,8 @@ func connect(a attachment, netns *os.File, mtu int, userspace bool) (netlink.Lin
 		if err := noOffloadAtBirth(host); err != nil {
 			return nil, err
 		}
-		flags |= unix.IFF_PROMISC // which ovs-vswitchd would set
+		// ovs-vswitchd would set the first. The kernel answers no ARP before it hears nothing at all (silence).
+		flags |= unix.IFF_PROMISC | unix.IFF_NOARP
 	}
 	return link, start(link, a.alias(), flags)
 }

@@ -87,13 +87,13 @@ func weigh(root string) error {
 			machines++
 		}
 	}
-	// The defaults of version 1 and 2.
+	// The defaults of version 1 and 2. The greatest is some hundred times as much.
 	for file, one := range map[string]int{"cpu.shares": 1024, "cpu.weight": 100} {
 		path := filepath.Join(root, file)
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err := os.WriteFile(path, []byte(strconv.Itoa(machines*one)), 0o644); err != nil {
+		if err := os.WriteFile(path, []byte(strconv.Itoa(min(machines, 100)*one)), 0o644); err != nil {
 			return err
 		}
 	}
