@@ -52,6 +52,11 @@ func (a attachment) externalIDs() map[string]string {
 	}
 }
 
+// sandboxOf returns of an attachment what a DEL knows: enough for its lock and its host's end.
+func sandboxOf(i *vswitch.Interface) attachment {
+	return attachment{Container: i.ExternalIDs[keyContainer], IfName: i.ExternalIDs[keyIfName]}
+}
+
 func attachmentOf(i *vswitch.Interface) (attachment, error) {
 	ids := i.ExternalIDs
 	a := attachment{Pod: ids[keyIfaceID], UID: ids[keyIfaceVersion], Container: ids[keyContainer], IfName: ids[keyIfName], Sandbox: ids[keySandbox]}

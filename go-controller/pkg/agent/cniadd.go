@@ -69,13 +69,19 @@ func (s *server) already(ctx context.Context, pod attachment, netns *os.File) (*
 	if err != nil || host == nil {
 		return nil, err
 	}
-	if s.userspace {
-		// Its agent may have been killed before it came to this.
-		if err := quiet(host); err != nil {
-			return nil, err
-		}
+	if err := s.quietAgain(host); err != nil {
+		return nil, err
 	}
 	return result(have, host), nil
+}
+
+// quietAgain does the last of wire for a pod of which only the rest is known to have been done: an agent may have been killed before it
+// came to this.
+func (s *server) quietAgain(host netlink.Link) error {
+	if !s.userspace {
+		return nil
+	}
+	return quiet(host)
 }
 
 func (s *server) wire(ctx, session context.Context, pod attachment, netns *os.File, ready *ready) (*current.Result, error) {

@@ -2,12 +2,15 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/vishvananda/netlink"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/woven-network/woven/go-controller/pkg/ovn/sb"
+	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
 	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
 )
 
@@ -26,6 +29,94 @@ func attachmentOfAlias(alias string) (attachment, bool) {
 		return attachment{}, false
 	}
 	return attachment{Container: f[1], IfName: f[2], UID: f[3], Sandbox: f[4]}, true
+}
+
+// tidy is the loop's part in attachments, once the node is ready: who waits for that goes on, and all pods are settled.
+func (s *server) tidy(session context.Context) error {
+	s.news.tell(readyTopic)
+	doubtful, err := s.doubtful(session)
+	if err != nil {
+		return err
+	}
+	return s.settle(session, doubtful)
+}
+
+// doubtful returns the names of the host's ends of pods that have only one of row and interface.
+func (s *server) doubtful(session context.Context) ([]string, error) {
+	rows, err := s.attachments().list(session)
+	if err != nil {
+		return nil, err
+	}
+	links, err := netlink.LinkList()
+	// What an interrupted list lacks is looked for again by its name, or found by the next audit.
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+		return nil, fmt.Errorf("interfaces: %w", err)
+	}
+	withRow, withLink := sets.Set[string]{}, sets.Set[string]{}
+	for _, r := range rows {
+		withRow.Insert(r.Name)
+	}
+	for _, l := range links {
+		if name := l.Attrs().Name; isHostEnd(name) {
+			withLink.Insert(name)
+		}
+	}
+	return sets.List(withRow.SymmetricDifference(withLink)), nil
+}
+
+// settle removes rows without an interface, whose network namespace went without a DEL, such as in a reboot (the runtime's
+// DEL, when it comes, finds nothing to do), and gives interfaces without a row theirs back. What goes wrong with one keeps none of
+// the others from it.
+func (s *server) settle(session context.Context, hostEnds []string) error {
+	var errs []error
+	for _, name := range hostEnds {
+		errs = append(errs, s.settleOne(session, name))
+	}
+	return errors.Join(errs...)
+}
+
+// settleOne leaves a sandbox alone on which a CNI command is at work: it brings both or takes both away. If it does not, the
+// next audit finds that.
+func (s *server) settleOne(session context.Context, name string) error {
+	row, link, err := s.rowAndLink(session, name)
+	if err != nil || (row == nil) == (link == nil) {
+		return err
+	}
+	var a attachment
+	if link != nil {
+		a, _ = attachmentOfAlias(link.Attrs().Alias)
+	} else {
+		a = sandboxOf(row)
+	}
+	if a.host() != name {
+		return nil // not ours
+	}
+	unlock, ok := s.locks.tryLock(a.Container)
+	if !ok {
+		return nil
+	}
+	defer unlock()
+	row, link, err = s.rowAndLink(session, name)
+	switch {
+	case err != nil:
+		return err
+	case row == nil && link != nil:
+		return s.heal(session, a, link)
+	case row != nil && link == nil:
+		s.log.Info("removing the attachment of a sandbox that is gone", "pod", row.ExternalIDs[keyIfaceID], "container", a.Container)
+		return s.attachments().remove(session, name)
+	}
+	return nil
+}
+
+// rowAndLink returns the two halves of an attachment; nil is what is not there.
+func (s *server) rowAndLink(session context.Context, name string) (*vswitch.Interface, netlink.Link, error) {
+	row, err := interfaceRow(session, s.local, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	link, err := linkByName(name)
+	return row, link, err
 }
 
 // heal makes the row of an attachment whose interface is there and whose row is not. Its sandbox is locked.
@@ -53,11 +144,8 @@ func (s *server) heal(session context.Context, a attachment, link netlink.Link) 
 	if a.podPort, err = podPortOf(b, ready.Subnets); err != nil {
 		return err
 	}
-	if s.userspace {
-		// Its agent may have been killed before it came to this.
-		if err := quiet(link); err != nil {
-			return err
-		}
+	if err := s.quietAgain(link); err != nil {
+		return err
 	}
 	if _, err := s.attachments().add(session, a); err != nil {
 		return err

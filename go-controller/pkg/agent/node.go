@@ -11,7 +11,6 @@ import (
 
 	"github.com/digitalocean/go-openvswitch/ovs"
 	"github.com/go-logr/logr"
-	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
@@ -81,36 +80,6 @@ func (n *node) wake() {
 	case n.wakeup <- struct{}{}:
 	default:
 	}
-}
-
-// doubts are names to look at, each once however often it is given.
-type doubts struct {
-	mu    sync.Mutex
-	names sets.Set[string]
-	// some holds a token when there are names.
-	some chan struct{}
-}
-
-func newDoubts() doubts { return doubts{names: sets.Set[string]{}, some: make(chan struct{}, 1)} }
-
-// add never blocks.
-func (d *doubts) add(name string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.names.Insert(name)
-	select {
-	case d.some <- struct{}{}:
-	default:
-	}
-}
-
-// take returns the names, and forgets them.
-func (d *doubts) take() []string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	names := sets.List(d.names)
-	d.names.Clear()
-	return names
 }
 
 // Intervals of the loop.
