@@ -112,8 +112,11 @@ func Run(ctx context.Context, o Options) error {
 	fenced := northbound.Fence(writerLock, e.confirm)
 	c.engine, err = nbsync.New(nbsync.Options{
 		Client: fenced, Log: o.Log.WithName("nbsync"), Registerer: c.metrics,
-		Source: func(owner row.Owner) ([]row.Row, error) { return c.desired.Load().rows(owner) },
-		Owners: func() []row.Owner { return c.desired.Load().owners() },
+		Prepare:  func(owner row.Owner) error { return c.desired.Load().prepare(owner) },
+		Source:   func(owner row.Owner) ([]row.Row, error) { return c.desired.Load().rows(owner) },
+		Owners:   func() []row.Owner { return c.desired.Load().owners() },
+		Report:   func(owner row.Owner, s nbsync.Status) { c.desired.Load().report(owner, s) },
+		Priority: priority,
 	})
 	if err != nil {
 		return err
@@ -251,6 +254,10 @@ func (c *controller) uid(about reference) types.UID {
 	case about.kind == "Node" && view.Node(about.name) != nil:
 		// kubelet and others give a Node's Events the node's name as UID, and kubectl looks for that.
 		return types.UID(about.name)
+	case about.kind == "Service":
+		if s := view.Service(about.namespace, about.name); s != nil {
+			return s.UID
+		}
 	case about.kind == "Pod":
 		if p := view.Pod(about.namespace, about.name); p != nil {
 			return p.UID

@@ -59,7 +59,7 @@ func newBusy(t *testing.T) *busy {
 	ctx, cancel := context.WithCancel(t.Context())
 	client, err := ovsdb.Replicate(ctx, target, logr.Discard())
 	require.NoError(t, err)
-	b.engine, err = nbsync.New(nbsync.Options{Client: client, Source: b.rows, Owners: b.owners, Log: logr.Discard(), Registerer: b.registry})
+	b.engine, err = nbsync.New(nbsync.Options{Client: client, Prepare: b.prepare, Source: b.rows, Report: b.report, Priority: priority, Owners: b.owners, Log: logr.Discard(), Registerer: b.registry})
 	require.NoError(t, err)
 	done := make(chan error, 1)
 	go func() { done <- b.engine.Run(ctx) }()
@@ -160,7 +160,7 @@ func TestAllocations(t *testing.T) {
 	b.write(t)
 	owner := pod.Owner("ns", "web-7")
 	translate := testing.AllocsPerRun(100, func() {
-		if rows, err := b.rows(owner); err != nil || len(rows) != 1 {
+		if rows, err := b.translate(owner); err != nil || len(rows) != 1 {
 			t.Fatal(rows, err)
 		}
 	})

@@ -14,6 +14,7 @@ import (
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/ipam"
 	"github.com/woven-network/woven/go-controller/pkg/kube"
+	"github.com/woven-network/woven/go-controller/pkg/nbsync"
 	"github.com/woven-network/woven/go-controller/pkg/pod"
 	"github.com/woven-network/woven/go-controller/pkg/row"
 	"github.com/woven-network/woven/go-controller/pkg/service"
@@ -40,8 +41,12 @@ type desired struct {
 	mu sync.Mutex
 	// hungry has the pods that found their subnet exhausted; an address that is released may be for them.
 	hungry map[row.Owner]struct{}
+	// unplaced has the pods that may hold addresses and have no place for them now: their node's networks are not known.
+	unplaced map[row.Owner]struct{}
 	// holders maps a pod's owner to the holder of its addresses.
 	holders map[row.Owner]string
+	// leaving maps a pod's owner to holders whose addresses may still be in the database.
+	leaving map[row.Owner][]string
 }
 
 // holder returns what a pod's addresses are held by. It has the UID, so a pod that is made again under the same name
@@ -52,7 +57,7 @@ func newDesired(c *config.Parsed, v *kube.View, g *gateways, p *problems, mark f
 	return &desired{
 		config: c, view: v, gateways: g, problems: p, mark: mark,
 		pods: ipam.NewAllocator(), joins: ipam.NewAllocator(),
-		hungry: map[row.Owner]struct{}{}, holders: map[row.Owner]string{},
+		hungry: map[row.Owner]struct{}{}, unplaced: map[row.Owner]struct{}{}, holders: map[row.Owner]string{}, leaving: map[row.Owner][]string{},
 	}
 }
 
@@ -78,7 +83,34 @@ func (d *desired) owners() []row.Owner {
 	return all
 }
 
-// rows is the engine's Source.
+// priority orders owners: those that others build on, then pods, for a pod waits for its port to be started, then all others.
+func priority(owner row.Owner) int {
+	kind, _, _ := strings.Cut(string(owner), "/")
+	switch kind {
+	case "cluster", "node":
+		return 0
+	case "pod":
+		return 1
+	default:
+		return 2
+	}
+}
+
+// prepare does what must be done before an owner is translated: it gives addresses, and tells of what keeps an owner from
+// having rows. The engine calls it before each question to rows.
+func (d *desired) prepare(owner row.Owner) error {
+	kind, rest, _ := strings.Cut(string(owner), "/")
+	namespace, name, _ := strings.Cut(rest, "/")
+	switch kind {
+	case "node":
+		return d.prepareNode(rest)
+	case "pod":
+		d.preparePod(owner, namespace, name)
+	}
+	return nil
+}
+
+// rows is the engine's Source. It changes nothing.
 func (d *desired) rows(owner row.Owner) ([]row.Row, error) {
 	kind, rest, _ := strings.Cut(string(owner), "/")
 	namespace, name, _ := strings.Cut(rest, "/")
@@ -86,7 +118,8 @@ func (d *desired) rows(owner row.Owner) ([]row.Row, error) {
 	case "cluster":
 		return topology.Cluster(d.config), nil
 	case "node":
-		return d.node(rest)
+		facts := topology.Facts{Gateway: d.gateways.of(rest), Join: d.joins.Held(rest)}
+		return topology.Node(d.view, d.config, rest, facts), nil
 	case "pod":
 		return d.pod(owner, namespace, name), nil
 	case "service":
@@ -95,45 +128,65 @@ func (d *desired) rows(owner row.Owner) ([]row.Row, error) {
 	return nil, nil // Rows of a kind that this version does not know, left by another: nobody wants them.
 }
 
-func (d *desired) node(name string) ([]row.Row, error) {
+// report hears how an owner and the database are to each other. What an owner held that is not in the database any more is
+// released only then: an address must not be another pod's while a set or a port still has it.
+func (d *desired) report(owner row.Owner, s nbsync.Status) {
+	kind, name, _ := strings.Cut(string(owner), "/")
+	if s.State == nbsync.InSync {
+		switch kind {
+		case "node":
+			if d.view.Node(name) == nil {
+				d.joins.Release(name)
+			}
+		case "pod":
+			d.release(owner)
+		}
+	}
+	d.notePersistence(owner, s)
+}
+
+func (d *desired) prepareNode(name string) error {
 	if d.view.Node(name) == nil {
 		d.gateways.forget(name)
-		d.joins.Release(name)
 		d.problems.solved(nodeReference(name))
-		return nil, nil
+		return nil
 	}
 	_, err := topology.Subnets(d.view, d.config, name)
 	d.note(nodeReference(name), err)
-	facts := topology.Facts{Gateway: d.gateways.of(name)}
-	if !facts.Gateway.IsZero() {
-		facts.Join, err = d.joins.Allocate(name, topology.JoinNetworks(d.config))
-		if err != nil {
-			return nil, fmt.Errorf("join address for node %s: %w (joinCIDRs of the ConfigMap woven-config holds too few nodes)", name, err)
-		}
+	if d.gateways.of(name).IsZero() {
+		return nil
 	}
-	return topology.Node(d.view, d.config, name, facts), nil
+	if _, err = d.joins.Allocate(name, topology.JoinNetworks(d.config)); err != nil {
+		return fmt.Errorf("join address for node %s: %w (joinCIDRs of the ConfigMap woven-config holds too few nodes)", name, err)
+	}
+	return nil
 }
 
-func (d *desired) pod(owner row.Owner, namespace, name string) []row.Row {
+func (d *desired) preparePod(owner row.Owner, namespace, name string) {
+	d.setPlaced(owner, d.placePod(owner, namespace, name))
+}
+
+// placePod gives a pod its addresses, and returns false for one that gets none now.
+func (d *desired) placePod(owner row.Owner, namespace, name string) bool {
 	object := d.view.Pod(namespace, name)
 	reference := podReference(namespace, name)
 	if !kube.OnNetwork(object) {
 		d.problems.solved(reference)
 		d.setHungry(owner, false)
 		d.hold(owner, "")
-		return nil
+		return true
 	}
 	mine := holder(owner, pod.UID(&object.ObjectMeta))
 	d.hold(owner, mine)
 	subnets, err := pod.Subnets(d.view, d.config, object)
 	if err != nil {
 		d.problems.found(reference, reasonOf(err), fmt.Sprintf("node %s: %v", object.Spec.NodeName, err))
-		return nil
+		return false
 	}
 	if len(subnets) == 0 {
 		// The node is gone but the pod is not. It keeps its addresses: if the node was deleted by mistake, it comes
 		// back with the pod still running.
-		return nil
+		return false
 	}
 	before := d.pods.Held(mine)
 	addresses, err := d.pods.Allocate(mine, lasting(before, subnets))
@@ -143,11 +196,26 @@ func (d *desired) pod(owner row.Owner, namespace, name string) []row.Row {
 	}
 	if err != nil {
 		d.note(reference, err)
-		// Not an error for the engine: there is nothing to try again until an address is released.
-		return nil
+		return false
 	}
 	d.note(reference, d.disagreement(object, mine, addresses))
-	return pod.Translate(object, addresses)
+	return true
+}
+
+// pod returns the rows of a pod that has addresses of its node's networks. Without them there is nothing to try again until an
+// address is released, so that is no error for the engine.
+func (d *desired) pod(owner row.Owner, namespace, name string) []row.Row {
+	object := d.view.Pod(namespace, name)
+	if !kube.OnNetwork(object) {
+		return nil
+	}
+	d.mu.Lock()
+	_, unplaced := d.unplaced[owner]
+	d.mu.Unlock()
+	if unplaced {
+		return nil
+	}
+	return pod.Translate(object, d.pods.Held(holder(owner, pod.UID(&object.ObjectMeta))))
 }
 
 // lasting returns the networks from which a pod that has addresses already gets any. It keeps those it has, and no
@@ -166,24 +234,38 @@ func lasting(has []netip.Addr, subnets []netip.Prefix) []netip.Prefix {
 	return kept
 }
 
-// hold makes a holder that of the pod's addresses, and releases what another had before. An empty one holds nothing.
+// hold makes a holder that of the pod's addresses. What another had before is released when the database shows the pod
+// without. An empty one holds nothing.
 func (d *desired) hold(owner row.Owner, next string) {
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	before := d.holders[owner]
-	switch {
-	case before == next:
-	case next != "":
-		d.holders[owner] = next
-	default:
-		delete(d.holders, owner)
-	}
-	d.mu.Unlock()
-	if before == "" || before == next {
+	if before == next {
 		return
 	}
-	held := d.pods.Held(before)
-	d.pods.Release(before)
-	if len(held) > 0 {
+	if before != "" {
+		d.leaving[owner] = append(d.leaving[owner], before)
+	}
+	if next == "" {
+		delete(d.holders, owner)
+		return
+	}
+	d.holders[owner] = next
+	d.leaving[owner] = slices.DeleteFunc(d.leaving[owner], func(h string) bool { return h == next })
+}
+
+// release frees the addresses of a pod's former holders.
+func (d *desired) release(owner row.Owner) {
+	d.mu.Lock()
+	leaving := d.leaving[owner]
+	delete(d.leaving, owner)
+	d.mu.Unlock()
+	freed := false
+	for _, h := range leaving {
+		freed = freed || len(d.pods.Held(h)) > 0
+		d.pods.Release(h)
+	}
+	if freed {
 		d.feedHungry()
 	}
 }
@@ -204,6 +286,16 @@ func (d *desired) feedHungry() {
 	}
 	d.mu.Unlock()
 	d.mark(waiting...)
+}
+
+func (d *desired) setPlaced(owner row.Owner, placed bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if placed {
+		delete(d.unplaced, owner)
+	} else {
+		d.unplaced[owner] = struct{}{}
+	}
 }
 
 func (d *desired) setHungry(owner row.Owner, hungry bool) {

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/record"
 
+	"github.com/woven-network/woven/go-controller/pkg/nbsync"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/nb"
 	"github.com/woven-network/woven/go-controller/pkg/pod"
 	"github.com/woven-network/woven/go-controller/pkg/row"
@@ -24,7 +25,7 @@ func labelled(name, uid string) *corev1.Pod {
 
 func (w *world) addressesOf(t *testing.T, name string) string {
 	t.Helper()
-	rows, err := w.rows(pod.Owner("ns", name))
+	rows, err := w.translate(pod.Owner("ns", name))
 	require.NoError(t, err)
 	if len(rows) == 0 {
 		return ""
@@ -102,7 +103,7 @@ func BenchmarkStart(b *testing.B) {
 	}
 	for b.Loop() {
 		for _, o := range w.owners() {
-			if _, err := w.rows(o); err != nil {
+			if _, err := w.translate(o); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -157,4 +158,51 @@ func TestPodThatRunsWithOtherAddressesIsTold(t *testing.T) {
 			assert.Zero(t, w.problems.count())
 		})
 	}
+}
+
+// A plan asks what should be and gives no address, opens no problem and marks no owner.
+func TestRowsChangeNothing(t *testing.T) {
+	w := newWorld(t)
+	w.view.Set(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Spec: corev1.NodeSpec{PodCIDRs: []string{"10.244.1.0/29"}}})
+	for i := range 9 {
+		w.view.Set(labelled(fmt.Sprint("p", i), fmt.Sprint(i)))
+	}
+	clear(w.marked)
+	for _, o := range w.owners() {
+		_, err := w.rows(o)
+		require.NoError(t, err)
+	}
+	assert.Zero(t, w.pods.Holders())
+	assert.Zero(t, w.joins.Holders())
+	assert.Zero(t, w.problems.count())
+	assert.Empty(t, w.holders)
+	assert.Empty(t, w.marked)
+}
+
+// An address of a deleted pod is not given to another before the database shows neither its port nor its sets.
+func TestAnAddressRestsUntilItsRowsAreGone(t *testing.T) {
+	w := newWorld(t)
+	w.view.Set(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Spec: corev1.NodeSpec{PodCIDRs: []string{"10.244.1.0/24"}}})
+	w.view.Set(labelled("old", "1"))
+	owner := pod.Owner("ns", "old")
+	w.addressesOf(t, "old")
+	w.view.Unset(labelled("old", "1"))
+	require.NoError(t, w.prepare(owner))
+	rows, err := w.rows(owner)
+	require.NoError(t, err)
+	require.Empty(t, rows)
+	w.report(owner, nbsync.Status{State: nbsync.Waiting})
+	assert.Equal(t, 1, w.pods.Holders(), "the engine has not written that yet")
+	w.report(owner, nbsync.Status{State: nbsync.InSync})
+	assert.Zero(t, w.pods.Holders())
+}
+
+// translate prepares an owner, returns its rows, and takes them for written.
+func (d *desired) translate(owner row.Owner) ([]row.Row, error) {
+	if err := d.prepare(owner); err != nil {
+		return nil, err
+	}
+	rows, err := d.rows(owner)
+	d.report(owner, nbsync.Status{State: nbsync.InSync})
+	return rows, err
 }

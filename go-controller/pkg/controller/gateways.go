@@ -39,13 +39,10 @@ func newGateways(log logr.Logger, changed func(node string)) *gateways {
 	return &gateways{log: log, changed: changed, chassis: map[string]told{}, known: map[string]gateway.Gateway{}}
 }
 
-// of returns a node's gateway; zero if it never told.
+// of returns a node's gateway; zero if its agent has never told.
 func (g *gateways) of(node string) gateway.Gateway {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if now := g.chassis[node].gateway; !now.IsZero() {
-		g.known[node] = now
-	}
 	return g.known[node]
 }
 
@@ -53,14 +50,25 @@ func (g *gateways) of(node string) gateway.Gateway {
 func (g *gateways) forget(node string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	delete(g.known, node)
+	g.reset(node)
 }
 
 // forgetAll drops what is known of all nodes but what their chassis say: another leader may have known better since.
 func (g *gateways) forgetAll() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	clear(g.known)
+	for node := range g.known {
+		g.reset(node)
+	}
+}
+
+// reset makes known what a node's chassis says now. The caller holds g.mu.
+func (g *gateways) reset(node string) {
+	if now := g.chassis[node].gateway; !now.IsZero() {
+		g.known[node] = now
+	} else {
+		delete(g.known, node)
+	}
 }
 
 // remember sets what is known of a node from before.
@@ -90,6 +98,9 @@ func (g *gateways) set(name, uuid, options string) {
 	g.mu.Lock()
 	before, had := g.chassis[name]
 	g.chassis[name] = told{uuid: uuid, gateway: now}
+	if !now.IsZero() {
+		g.known[name] = now
+	}
 	g.mu.Unlock()
 	if !had || !before.gateway.Equal(now) {
 		g.changed(name)

@@ -69,7 +69,7 @@ func (w *world) settle(t testing.TB) {
 	for len(w.marked) > 0 {
 		for o := range w.marked {
 			delete(w.marked, o)
-			rows, err := w.rows(o)
+			rows, err := w.translate(o)
 			require.NoError(t, err)
 			w.have[o] = golden.Rows(rows)
 			if len(rows) == 0 {
@@ -91,7 +91,7 @@ func TestIncrementalEqualsFull(t *testing.T) {
 				w.settle(t)
 				full := map[row.Owner]string{}
 				for _, o := range w.owners() {
-					rows, err := w.rows(o)
+					rows, err := w.translate(o)
 					require.NoError(t, err)
 					if len(rows) > 0 {
 						full[o] = golden.Rows(rows)

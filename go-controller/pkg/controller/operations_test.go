@@ -31,6 +31,9 @@ func TestOperationsOfOneChange(t *testing.T) {
 		}
 		clear(w.marked)
 		require.NotEmpty(t, owners)
+		for _, o := range owners {
+			require.NoError(t, w.prepare(o)) // A plan gives no addresses.
+		}
 		plan, err := engine.Plan(t.Context(), owners...)
 		require.NoError(t, err)
 		golden.Compare(t, "change-"+name, plan.String())

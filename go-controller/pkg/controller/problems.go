@@ -12,7 +12,12 @@ import (
 
 // reference says what object a problem is about. It holds no UID, so that it is one and the same for as long as the
 // object's name is.
-type reference struct{ kind, namespace, name string }
+type reference struct {
+	kind, namespace, name string
+	// part tells problems of one object apart that come and go on their own: "" for those of the object itself, "rows" for
+	// what keeps its rows out of the database.
+	part string
+}
 
 func nodeReference(name string) reference { return reference{kind: "Node", name: name} }
 

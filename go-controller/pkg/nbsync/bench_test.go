@@ -35,7 +35,7 @@ func BenchmarkAddPod(b *testing.B) {
 				require.NoError(b, err)
 				b.ReportAllocs()
 				for b.Loop() {
-					plan, _ := s.plan(newView(s), []*translation{t})
+					plan, _ := s.plan(newView(s, true), []*translation{t})
 					require.Len(b, plan.Ops, 4)
 				}
 				w.want("pod/default/more")

@@ -1,12 +1,8 @@
 package nbsync
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 	"time"
-
-	"github.com/ovn-kubernetes/libovsdb/ovsdb"
 
 	"github.com/woven-network/woven/go-controller/pkg/row"
 )
@@ -15,12 +11,26 @@ import (
 type attempt struct {
 	// began maps an owner to the time it was marked.
 	began map[row.Owner]time.Time
+	// background has the owners that only a resync asks for.
+	background map[row.Owner]bool
 	// part says that a transaction with more owners has been refused before.
 	part bool
 }
 
-// carryOut plans and commits translations in one transaction. When the server refuses it, the halves are tried on
-// their own, down to the single owner that is at fault.
+func newAttempt(b *batch) attempt {
+	a := attempt{began: map[row.Owner]time.Time{}, background: map[row.Owner]bool{}}
+	for o, e := range b.entries {
+		if e != nil && e.background {
+			a.background[o] = true
+		} else if e != nil {
+			a.began[o] = e.since
+		}
+	}
+	return a
+}
+
+// carryOut plans and commits translations in one transaction. When the server refuses it, the owners at fault are left
+// out if the answer says which they are, and else parts of the transaction are tried on their own.
 func (r *run) carryOut(v *view, ts []*translation, a attempt) {
 	if len(ts) == 0 || r.ctx.Err() != nil {
 		return
@@ -32,7 +42,7 @@ func (r *run) carryOut(v *view, ts []*translation, a attempt) {
 	for o, missing := range which.waiting {
 		r.wait(o, missing)
 		if a.part {
-			// What it waits for may wait for it, in the other half.
+			// What it waits for may wait for it, in another part.
 			r.retry(o)
 		}
 	}
@@ -42,34 +52,102 @@ func (r *run) carryOut(v *view, ts []*translation, a attempt) {
 		if _, ok := busy[t.owner]; ok {
 			left = append(left, t)
 		} else {
-			r.succeed(t, written, a)
+			r.succeed(t, which.held[t.owner], written, a)
 		}
 	}
 	if plan.Empty() {
 		return
 	}
-	err := r.transact(plan)
-	switch {
-	case r.ctx.Err() != nil:
-		// Everything is compared again with the next connection.
-	case err == nil:
+	blamed, err := r.transact(plan)
+	if r.ctx.Err() != nil {
+		return // Everything is compared again with the next connection.
+	}
+	if err == nil {
+		r.drift(plan, a)
 		again := r.learnFrom(plan)
 		for _, t := range left {
-			r.succeed(t, written, a)
+			r.succeed(t, which.held[t.owner], written, a)
 		}
 		for _, o := range again {
 			r.retry(o)
 		}
-	case len(left) < 2:
-		for o := range busy {
-			r.fail(o, err, "transact")
-		}
-	default:
-		a.part = true
-		half := len(left) / 2
-		r.carryOut(newView(r.state), left[:half], a)
-		r.carryOut(newView(r.state), left[half:], a)
+		return
 	}
+	r.divide(left, blamed, err, a)
+}
+
+// divide tries parts of a refused transaction.
+func (r *run) divide(ts []*translation, blamed map[row.Owner]struct{}, err error, a attempt) {
+	isBlamed := func(t *translation) bool { _, ok := blamed[t.owner]; return ok }
+	a.part = true
+	if rest := slices.DeleteFunc(slices.Clone(ts), isBlamed); len(rest) < len(ts) {
+		for _, t := range ts {
+			if isBlamed(t) {
+				r.fail(t.owner, err, Refused)
+			}
+		}
+		r.carryOut(newView(r.state, true), rest, a)
+		return
+	}
+	parts := r.inseparable(ts)
+	if len(parts) < 2 {
+		for _, t := range ts {
+			r.fail(t.owner, err, Refused)
+		}
+		return
+	}
+	half := len(parts) / 2
+	r.carryOut(newView(r.state, true), slices.Concat(parts[:half]...), a)
+	r.carryOut(newView(r.state, true), slices.Concat(parts[half:]...), a)
+}
+
+// inseparable returns the translations in groups of which each can only be carried out as a whole: the owner that makes a
+// set, and the owners with rows in the database that must be in it when it appears. Groups that let rows go come last.
+func (r *run) inseparable(ts []*translation) [][]*translation {
+	v := newView(r.state, true)
+	maker := map[row.ID]int{}
+	for i, t := range ts {
+		for _, w := range t.rows {
+			if v.pick(w.ID) == nil {
+				maker[w.ID] = i
+			}
+		}
+	}
+	// A disjoint-set forest: leader maps a translation to another of its group, or to itself.
+	leader := make([]int, len(ts))
+	for i := range leader {
+		leader[i] = i
+	}
+	find := func(i int) int {
+		for leader[i] != i {
+			i = leader[i]
+		}
+		return i
+	}
+	for i, t := range ts {
+		if !r.exists(t.owner) {
+			continue
+		}
+		for _, id := range t.needs {
+			if m, ok := maker[id]; ok {
+				leader[find(i)] = find(m)
+			}
+		}
+	}
+	groups := map[int][]*translation{}
+	for i, t := range ts {
+		groups[find(i)] = append(groups[find(i)], t)
+	}
+	out := make([][]*translation, 0, len(groups))
+	for i := range ts {
+		if g := groups[i]; g != nil {
+			out = append(out, g)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b []*translation) int {
+		return boolNumber(slices.ContainsFunc(a, v.releases)) - boolNumber(slices.ContainsFunc(b, v.releases))
+	})
+	return out
 }
 
 // owners returns those for whom the plan does anything.
@@ -83,20 +161,23 @@ func (p Plan) owners() map[row.Owner]struct{} {
 	return out
 }
 
-// transact sends a plan. Its error is that of the operations, or of the connection.
-func (r *run) transact(plan Plan) error {
+// transact sends a plan. The error is that of the operations, or of the connection; blamed has the owners at fault, as far
+// as the server's answer names them.
+func (r *run) transact(plan Plan) (blamed map[row.Owner]struct{}, err error) {
 	operations, err := r.operations(plan)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	start := time.Now()
 	results, err := r.options.Client.Transact(r.ctx, operations...)
 	if err == nil {
-		err = refusal(results, operations)
+		if err = refusal(results, operations); err != nil {
+			blamed = blame(plan, results)
+		}
 	}
 	r.metrics.transaction(plan, time.Since(start), err)
 	if err != nil {
-		return err
+		return blamed, err
 	}
 	for i, op := range plan.Ops {
 		if op.Kind != Insert && results[i].Count == 0 {
@@ -104,28 +185,7 @@ func (r *run) transact(plan Plan) error {
 			r.push(op.owners)
 		}
 	}
-	return nil
-}
-
-// refusal returns why the server has not carried out a transaction: the errors of all operations that have one.
-// Operations behind the first that fails have none, and an error behind the last is that of the whole.
-func refusal(results []ovsdb.OperationResult, operations []ovsdb.Operation) error {
-	refused, err := ovsdb.CheckOperationResults(results, operations)
-	if err == nil {
-		return nil
-	}
-	if len(refused) == 0 {
-		return err
-	}
-	all := make([]error, 0, len(refused))
-	for _, e := range refused {
-		if op := e.Operation(); op != nil {
-			all = append(all, fmt.Errorf("%s on %s: %w", op.Op, op.Table, e))
-		} else {
-			all = append(all, e)
-		}
-	}
-	return errors.Join(all...)
+	return nil, nil
 }
 
 // learnFrom notes what a committed plan has changed: the cache shows it already, its events come later. It returns the
@@ -140,11 +200,13 @@ func (r *run) learnFrom(plan Plan) (again []row.Owner) {
 			}
 			r.wake(op.ID)
 		case Update:
-			if k := r.known[op.UUID]; k.owner != op.owners[0] {
+			if k := r.known[op.UUID]; k == nil || k.owner != op.owners[0] {
 				r.learn(op.UUID, op.ID, op.owners[0])
 			}
+			r.wake(op.ID)
 		case Delete:
 			r.unlearn(op.UUID)
+			r.wake(op.ID)
 		case Mutate:
 		}
 		if k := r.known[op.UUID]; k != nil && op.fingerprint != 0 {
@@ -156,6 +218,7 @@ func (r *run) learnFrom(plan Plan) (again []row.Owner) {
 			again = append(again, f.owner) // Another parent has it, which a person has put it in.
 		} else {
 			r.unlearn(f.uuid)
+			r.wake(f.id)
 		}
 	}
 	return again
@@ -167,10 +230,15 @@ func (r *run) push(owners []row.Owner) {
 	}
 }
 
-// succeed notes that an owner is in accord with the database.
-func (r *run) succeed(t *translation, written map[row.ID]struct{}, a attempt) {
+// succeed notes that an owner is in sync with the database, but for rows that are held by others.
+func (r *run) succeed(t *translation, held []row.ID, written map[row.ID]struct{}, a attempt) {
 	own := r.declared.of(t.owner)
-	own.synced, own.loose = true, nil
+	wasSynced := own.synced
+	own.synced = true
+	r.declared.clearStale(own)
+	for _, id := range own.ids {
+		delete(r.declared.revived, id)
+	}
 	for _, w := range t.rows {
 		if _, ok := written[w.ID]; !ok {
 			// The row may have come to be as it should by another hand than ours, so the fingerprint of what we
@@ -180,8 +248,18 @@ func (r *run) succeed(t *translation, written map[row.ID]struct{}, a attempt) {
 			}
 		}
 	}
+	if !wasSynced {
+		for _, w := range t.rows {
+			r.wake(w.ID)
+		}
+	}
 	r.declared.forget(t.owner)
 	r.recover(t.owner)
+	if len(held) > 0 {
+		r.wait(t.owner, held)
+	} else {
+		r.report(t.owner, Status{State: InSync})
+	}
 	if since, ok := a.began[t.owner]; ok {
 		r.metrics.latency.Observe(time.Since(since).Seconds())
 	}

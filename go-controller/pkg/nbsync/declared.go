@@ -42,15 +42,24 @@ type declared struct {
 	memberOf map[row.ID][]setKey
 	// owners maps an owner to its own part of the above.
 	owners map[row.Owner]*declaration
+	// stale counts the owners that are to take an element out.
+	stale map[element]int
+	// namers maps a row to the owners of rows whose expressions name it.
+	namers map[row.ID][]row.Owner
+	// revived holds rows that were wanted by no owner, did not go, and are wanted again. What is in their sets may be
+	// of before.
+	revived map[row.ID]struct{}
 }
 
 // declaration is what one owner wants.
 type declaration struct {
 	ids      []row.ID
 	elements []element
-	// loose holds elements that may stand in the database and that nobody wants any more as far as this
-	// owner knows. They are taken out by its next successful transaction.
-	loose map[element]struct{}
+	// names are the rows that expressions name.
+	names []row.ID
+	// stale holds elements that may stand in the database and that no owner wanted any more when they were noted. This
+	// owner's next successful transaction takes them out.
+	stale map[element]origin
 	// synced says that the present declaration has been seen in the database.
 	synced bool
 }
@@ -58,7 +67,8 @@ type declaration struct {
 func newDeclared() *declared {
 	return &declared{
 		rows: map[row.ID]row.Owner{}, sets: map[setKey]map[string][]row.Owner{},
-		memberOf: map[row.ID][]setKey{}, owners: map[row.Owner]*declaration{},
+		memberOf: map[row.ID][]setKey{}, owners: map[row.Owner]*declaration{}, stale: map[element]int{},
+		namers: map[row.ID][]row.Owner{}, revived: map[row.ID]struct{}{},
 	}
 }
 
@@ -75,12 +85,44 @@ func (d *declared) of(o row.Owner) *declaration {
 // wants says whether anybody wants the element.
 func (d *declared) wants(e element) bool { return len(d.sets[e.set][e.value]) > 0 }
 
-// loosen notes that the element may have to go.
-func (own *declaration) loosen(e element) {
-	if own.loose == nil {
-		own.loose = map[element]struct{}{}
+// origin says how an element came to be stale.
+type origin int
+
+const (
+	// undeclared elements are those that the owner itself has wanted before.
+	undeclared origin = iota
+	// found elements stood in the database, and it is not known which owner has wanted them before.
+	found
+)
+
+// addStale notes that an owner is to take an element out.
+func (d *declared) addStale(own *declaration, e element, by origin) {
+	if own.stale == nil {
+		own.stale = map[element]origin{}
 	}
-	own.loose[e] = struct{}{}
+	if _, ok := own.stale[e]; !ok {
+		own.stale[e] = by
+		d.stale[e]++
+	}
+}
+
+// dropStale takes that back.
+func (d *declared) dropStale(own *declaration, e element) {
+	if _, ok := own.stale[e]; !ok {
+		return
+	}
+	delete(own.stale, e)
+	if d.stale[e]--; d.stale[e] == 0 {
+		delete(d.stale, e)
+	}
+}
+
+// clearStale notes that an owner has taken out all that it was to.
+func (d *declared) clearStale(own *declaration) {
+	for e := range own.stale {
+		d.dropStale(own, e)
+	}
+	own.stale = nil
 }
 
 // contested is the error of an owner that wants a row of another's.
@@ -93,15 +135,28 @@ func (e *contested) Error() string {
 	return fmt.Sprintf("row %s is wanted by %s already; two owners cannot have the same row", e.id, e.owner)
 }
 
-// replace puts an owner's new declaration in the place of its old one. What it no longer declares becomes loose. It
+// replace puts an owner's new declaration in the place of its old one. What it no longer declares becomes stale. It
 // returns an error and changes nothing when a row is wanted by another owner already.
-func (d *declared) replace(o row.Owner, ids []row.ID, elements []element) error {
+func (d *declared) replace(o row.Owner, ids []row.ID, elements []element, names []row.ID) error {
 	for _, id := range ids {
 		if other, ok := d.rows[id]; ok && other != o {
 			return &contested{id: id, owner: other}
 		}
 	}
 	own := d.of(o)
+	if !slices.Equal(own.names, names) {
+		for _, id := range own.names {
+			if rest := without(d.namers[id], o); len(rest) > 0 {
+				d.namers[id] = rest
+			} else {
+				delete(d.namers, id)
+			}
+		}
+		for _, id := range names {
+			d.namers[id] = append(d.namers[id], o)
+		}
+		own.names = names
+	}
 	if slices.Equal(own.ids, ids) && slices.Equal(own.elements, elements) {
 		return nil
 	}
@@ -111,11 +166,11 @@ func (d *declared) replace(o row.Owner, ids []row.ID, elements []element) error 
 	}
 	for _, e := range elements {
 		d.add(o, ids, e)
-		delete(own.loose, e)
+		d.dropStale(own, e)
 	}
 	for _, e := range own.elements {
 		if !d.wants(e) {
-			own.loosen(e)
+			d.addStale(own, e, undeclared)
 		}
 	}
 	own.ids, own.elements, own.synced = ids, elements, false
@@ -138,6 +193,7 @@ func (d *declared) add(o row.Owner, ids []row.ID, e element) {
 func (d *declared) remove(o row.Owner, own *declaration) {
 	for _, id := range own.ids {
 		delete(d.rows, id)
+		delete(d.revived, id)
 	}
 	for _, e := range own.elements {
 		if rest := without(d.sets[e.set][e.value], o); len(rest) > 0 {
@@ -157,7 +213,7 @@ func (d *declared) remove(o row.Owner, own *declaration) {
 
 // forget drops an owner that wants nothing and has nothing.
 func (d *declared) forget(o row.Owner) {
-	if own := d.owners[o]; own != nil && len(own.ids) == 0 && len(own.elements) == 0 && len(own.loose) == 0 {
+	if own := d.owners[o]; own != nil && len(own.ids) == 0 && len(own.elements) == 0 && len(own.stale) == 0 {
 		delete(d.owners, o)
 	}
 }

@@ -21,9 +21,9 @@ import (
 	"github.com/woven-network/woven/go-controller/pkg/row"
 )
 
-// Source returns the rows that an owner should have, at the moment it is called. No rows means that nothing of the
-// owner's should exist. It is called from one goroutine at a time. An error is logged and the owner tried again. The
-// models belong to the engine from then on, which writes its marks into them.
+// Source returns the rows that an owner should have, at the moment of the call. No rows means that nothing of the
+// owner's should exist. A Source changes nothing, for Engine.Plan asks it, too. It is called from one goroutine at a time. An
+// error is logged and the owner tried again. The models belong to the engine from then on, which writes its marks into them.
 type Source func(row.Owner) ([]row.Row, error)
 
 // Client is a copy of the database and a connection to it, such as an ovsdb.Replica or ovsdb.Fenced.
@@ -42,9 +42,17 @@ type Options struct {
 	Client Client
 	// Source translates.
 	Source Source
+	// Prepare is called by Run before each question to the Source and does what the Source must not, such as giving the owner an
+	// address. Its error counts as the Source's. nil means that there is nothing to prepare.
+	Prepare func(row.Owner) error
 	// Owners lists all owners that should have rows; it is asked at start, after a reconnect and by an audit.
 	// Owners found in the database are added, so those that nobody wants are pruned.
 	Owners func() []row.Owner
+	// Priority orders kinds of owners: those of a lower number are carried out first. nil means that all are alike.
+	Priority func(row.Owner) int
+	// Report is called, in the engine's goroutine, when an owner is in sync and when anything keeps the owner from that. The same
+	// status may come more than once. nil means that nothing is reported.
+	Report func(row.Owner, Status)
 	// Log receives each failure of an owner once, and its recovery.
 	Log logr.Logger
 	// Registerer receives the metrics woven_nbsync_*; nil means none.
@@ -55,6 +63,9 @@ type Options struct {
 	BatchInterval time.Duration
 	// BatchRows is the number of wanted rows at which a batch is full; 0 means 500.
 	BatchRows int
+	// Chunk is the number of owners that are translated before the engine looks at new marks; 0 means 500. So many
+	// translations are kept at a time: those of 50,000 pods are more than all else that is kept.
+	Chunk int
 	// AuditInterval is the time between audits; 0 means an hour.
 	AuditInterval time.Duration
 }
@@ -64,6 +75,7 @@ type Engine struct {
 	options Options
 	inbox   *inbox
 	metrics *metrics
+	board   *board
 	// audits carries requests for an audit to Run.
 	audits chan chan<- int
 
@@ -88,18 +100,28 @@ func New(o Options) (*Engine, error) {
 	if o.BatchRows == 0 {
 		o.BatchRows = 500
 	}
+	if o.Chunk == 0 {
+		o.Chunk = 500
+	}
+	if o.Priority == nil {
+		o.Priority = func(row.Owner) int { return 0 }
+	}
 	if o.AuditInterval == 0 {
 		o.AuditInterval = time.Hour
 	}
-	m, err := newMetrics(o.Registerer)
+	b := &board{statuses: map[row.Owner]Status{}}
+	m, err := newMetrics(o.Registerer, b)
 	if err != nil {
 		return nil, err
 	}
-	return &Engine{options: o, inbox: newInbox(), metrics: m, audits: make(chan chan<- int)}, nil
+	return &Engine{options: o, inbox: newInbox(), metrics: m, board: b, audits: make(chan chan<- int)}, nil
 }
 
 // Mark says that the rows of these owners may have changed. It never blocks; an owner that is marked while its
 // batch is under way is looked at again.
+//
+// Owners that one change concerns are marked by one call, in the same step in which the Source begins to show the change: no
+// translation may see it before. Then what old and new state have in common is never missing on the way.
 func (e *Engine) Mark(owners ...row.Owner) { e.inbox.mark(owners...) }
 
 // MarkAll marks every owner that Options.Owners lists or that has rows in the database.
@@ -148,7 +170,7 @@ func (e *Engine) end() {
 	e.running = false
 	e.inbox.close()
 	e.metrics.queue.Set(0)
-	e.metrics.waiting.Set(0)
+	e.board.clear()
 }
 
 // Wait returns when all owners marked before the call have been looked at: they are in accord with the database,
@@ -168,16 +190,16 @@ func (e *Engine) Plan(ctx context.Context, owners ...row.Owner) (Plan, error) {
 	if _, err := e.options.Client.Session(ctx); err != nil {
 		return Plan{}, err
 	}
-	s, err := newState(e.source, e.options.Client.Cache())
+	s, err := newState(e.asked, e.options.Client.Cache())
 	if err != nil {
 		return Plan{}, err
 	}
-	asked := s.load(append(e.options.Owners(), owners...), func([]*translation) bool { return true })
+	asked := s.hearAll(append(e.options.Owners(), owners...))
 	if len(owners) > 0 {
 		asked = owners
 	}
 	failed := func(o row.Owner, err error) { s.untranslated[o] = err }
-	plan, which := s.plan(newView(s), s.translateAll(asked, failed))
+	plan, which := s.plan(newView(s, true), s.translateAll(asked, failed))
 	return plan, errors.Join(s.unknown(), which.err())
 }
 
@@ -198,8 +220,18 @@ func (e *Engine) Audit(ctx context.Context) (int, error) {
 	}
 }
 
-// source is Options.Source for one goroutine at a time.
-func (e *Engine) source(o row.Owner) ([]row.Row, error) {
+// prepared is what Run asks: Options.Prepare, then Options.Source.
+func (e *Engine) prepared(o row.Owner) ([]row.Row, error) {
+	if e.options.Prepare != nil {
+		if err := e.options.Prepare(o); err != nil {
+			return nil, err
+		}
+	}
+	return e.asked(o)
+}
+
+// asked is Options.Source for one goroutine at a time.
+func (e *Engine) asked(o row.Owner) ([]row.Row, error) {
 	e.translating.Lock()
 	defer e.translating.Unlock()
 	return e.options.Source(o)

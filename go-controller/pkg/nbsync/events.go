@@ -44,8 +44,7 @@ func (s *state) came(t *table, m model.Model) ([]row.Owner, row.ID) {
 	if !ok {
 		return nil, row.ID{}
 	}
-	s.adopt(t, m, id, owner)
-	return s.claimants(id, owner), id
+	return append(s.adopt(t, m, id, owner), s.claimants(id, owner)...), id
 }
 
 func (s *state) changed(t *table, old, m model.Model) ([]row.Owner, row.ID) {
@@ -53,8 +52,7 @@ func (s *state) changed(t *table, old, m model.Model) ([]row.Owner, row.ID) {
 	k := s.known[uuid]
 	if k == nil {
 		if id, owner, ok := s.identify(t, m); ok {
-			s.adopt(t, m, id, owner)
-			return s.claimants(id, owner), id
+			return append(s.adopt(t, m, id, owner), s.claimants(id, owner)...), id
 		}
 		return nil, row.ID{Table: t.Name, Name: t.name(old)}
 	}
@@ -72,14 +70,18 @@ func (s *state) right(k *known, t *table, uuid string) bool {
 	return now != nil && s.print(t, now) == k.fingerprint
 }
 
-// adopt notes a row that bears our marks and that we did not make, with what is in its sets.
-func (s *state) adopt(t *table, m model.Model, id row.ID, owner row.Owner) {
+// adopt notes a row that bears our marks and that we did not make, with what is in its sets. It returns the owners that are
+// to take something out of these.
+func (s *state) adopt(t *table, m model.Model, id row.ID, owner row.Owner) (wake []row.Owner) {
 	k := s.learn(uuidOf(m), id, owner)
 	for _, c := range t.Members {
 		for _, v := range t.elements(m, c) {
-			s.loosenUnwanted(k, c, v)
+			if o, ok := s.noteStale(k, c, v); ok {
+				wake = append(wake, o)
+			}
 		}
 	}
+	return wake
 }
 
 // claimants returns who has to look at a row that bears our marks: the owner it names, and the one that wants it.
@@ -109,8 +111,8 @@ func (s *state) setsChanged(k *known, t *table, old, m model.Model) []row.Owner 
 			}
 		}
 		for _, v := range added {
-			if s.loosenUnwanted(k, c, v) {
-				wake = append(wake, k.owner)
+			if o, ok := s.noteStale(k, c, v); ok {
+				wake = append(wake, o)
 			}
 		}
 	}

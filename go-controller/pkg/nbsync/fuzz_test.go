@@ -45,9 +45,9 @@ func FuzzRows(f *testing.F) {
 		}
 		s, err := newState(func(o row.Owner) ([]row.Row, error) { return wanted[o], nil }, c)
 		require.NoError(t, err)
-		all := s.load([]row.Owner{"node/worker-1", "pod/default/web-0", "policy/web"}, func([]*translation) bool { return true })
+		all := s.hearAll([]row.Owner{"node/worker-1", "pod/default/web-0", "policy/web"})
 		ts := s.translateAll(all, func(_ row.Owner, err error) { require.NoError(t, err) })
-		plan, _ := s.plan(newView(s), ts)
+		plan, _ := s.plan(newView(s, true), ts)
 		require.NotPanics(t, func() { _ = plan.String() })
 		_, err = s.operations(plan)
 		require.NoError(t, err)

@@ -17,10 +17,10 @@ type metrics struct {
 	duration     prometheus.Histogram
 	latency      prometheus.Histogram
 	queue        prometheus.Gauge
-	waiting      prometheus.Gauge
+	strangers    *prometheus.GaugeVec
 }
 
-func newMetrics(r prometheus.Registerer) (*metrics, error) {
+func newMetrics(r prometheus.Registerer, b *board) (*metrics, error) {
 	const namespace, subsystem = "woven", "nbsync"
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}, labels)
@@ -36,20 +36,23 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
 		transactions: counter("transactions_total", "Transactions sent to the Northbound database, by result.", "result"),
 		operations:   counter("operations_total", "Operations carried out, by table and kind.", "table", "kind"),
-		failures:     counter("failures_total", "Failed tries of owners, by what failed.", "kind"),
+		failures:     counter("failures_total", "Failed tries of owners, by the state that followed.", "kind"),
 		drift:        counter("drift_operations_total", "Operations that an audit found necessary, by table. A healthy engine has none.", "table"),
 		size:         histogram("transaction_operations", "Operations of one transaction.", prometheus.ExponentialBuckets(1, 2, 12)),
 		duration:     histogram("transaction_seconds", "Time from sending a transaction to its reply.", prometheus.ExponentialBuckets(0.0005, 2, 15)),
-		latency:      histogram("sync_seconds", "Time from marking an owner to its being in accord with the database.", prometheus.ExponentialBuckets(0.001, 2, 16)),
+		latency:      histogram("sync_seconds", "Time from marking an owner until the owner is in sync with the database.", prometheus.ExponentialBuckets(0.001, 2, 16)),
 		queue:        gauge("queued_owners", "Owners to be looked at."),
-		waiting:      gauge("waiting_owners", "Owners that wait for a row of another owner."),
+		strangers: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: namespace, Subsystem: subsystem, Name: "foreign_rows",
+			Help: "Rows of the Northbound database that are not Woven's, by table. Woven leaves them as they are.",
+		}, []string{"table"}),
 	}
 	if r == nil {
 		return m, nil
 	}
 	var errs []error
 	for _, c := range []prometheus.Collector{
-		m.transactions, m.operations, m.failures, m.drift, m.size, m.duration, m.latency, m.queue, m.waiting,
+		m.transactions, m.operations, m.failures, m.drift, m.size, m.duration, m.latency, m.queue, m.strangers, b,
 	} {
 		errs = append(errs, r.Register(c))
 	}

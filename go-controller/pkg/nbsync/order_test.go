@@ -249,7 +249,7 @@ func TestMarksDuringABatchAreKept(t *testing.T) {
 func TestAStartConcludesNothingFromWhomItHasNotAsked(t *testing.T) {
 	begin := func(t *testing.T) *world {
 		w := newWorld(t)
-		many(w, lookedAtOnce+100)
+		many(w, startChunk+100)
 		w.want("cluster", loadBalancerGroup("woven-cluster"), portGroup("pg-moves"))
 		w.want("service/default/web", loadBalancer("default/web/tcp", "woven-cluster", map[string]string{"10.96.0.10:80": "10.244.1.5:8080"}))
 		w.start()
@@ -266,7 +266,7 @@ func TestAStartConcludesNothingFromWhomItHasNotAsked(t *testing.T) {
 	})
 	t.Run("that a group comes back without those", func(t *testing.T) {
 		w := begin(t)
-		for n := range lookedAtOnce {
+		for n := range startChunk {
 			name := fmt.Sprint("default/s", n)
 			w.want(row.Owner("service/"+name), loadBalancer(name+"/tcp", "woven-cluster", map[string]string{"10.96.1.1:80": "10.244.1.5:80"}))
 		}
@@ -288,7 +288,7 @@ func TestAStartConcludesNothingFromWhomItHasNotAsked(t *testing.T) {
 			defer mu.Unlock()
 			return first > 0
 		})
-		require.Equal(t, lookedAtOnce+1, first)
+		require.Equal(t, startChunk+1, first)
 	})
 	t.Run("that a group goes which gets another owner", func(t *testing.T) {
 		w := begin(t)

@@ -12,7 +12,7 @@ type Plan struct {
 	Ops []Op
 
 	// released holds the rows that will be gone without an operation of their own.
-	released []*found
+	released []*dbRow
 }
 
 // Kind is the kind of an operation, RFC 7047 section 5.2.

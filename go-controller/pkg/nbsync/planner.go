@@ -17,17 +17,17 @@ type planner struct {
 	// updates, mutates and deletes map a UUID to what happens to the row.
 	updates, mutates, deletes map[string]*Op
 	// released holds the rows that will be gone, by a delete or because their parents let them go.
-	released map[string]*found
+	released map[string]*dbRow
 	// ready holds the owners that are carried out.
 	ready map[row.Owner]struct{}
 }
 
-// plan returns the operations for the translations that can be carried out now. It reads the cache and writes nothing.
+// plan returns the operations for the translations that can be carried out now. It changes nothing.
 func (s *state) plan(v *view, ts []*translation) (Plan, sorted) {
 	which := v.separate(ts)
 	p := &planner{
 		view: v, inserts: map[row.ID]*Op{}, updates: map[string]*Op{}, mutates: map[string]*Op{}, deletes: map[string]*Op{},
-		released: map[string]*found{}, ready: map[row.Owner]struct{}{},
+		released: map[string]*dbRow{}, ready: map[row.Owner]struct{}{},
 	}
 	// All rows that come or go must be known before the first set is looked at.
 	for _, t := range which.ready {
@@ -37,10 +37,13 @@ func (s *state) plan(v *view, ts []*translation) (Plan, sorted) {
 		}
 	}
 	for _, t := range which.ready {
-		p.release(t)
+		p.resolveColumns(t)
 	}
 	for _, t := range which.ready {
-		p.resolveColumns(t)
+		p.release(t)
+	}
+	which.held = p.hold()
+	for _, t := range which.ready {
 		p.join(t)
 		p.leave(t)
 	}
@@ -135,7 +138,7 @@ func (p *planner) column(w *want, name string) Column {
 }
 
 // mutate returns the operation that changes the sets of a row.
-func (p *planner) mutate(f *found, o row.Owner) *Op {
+func (p *planner) mutate(f *dbRow, o row.Owner) *Op {
 	op := p.mutates[f.uuid]
 	if op == nil {
 		op = &Op{Kind: Mutate, ID: f.id, UUID: f.uuid}

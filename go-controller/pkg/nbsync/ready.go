@@ -1,8 +1,11 @@
 package nbsync
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/woven-network/woven/go-controller/pkg/row"
 )
@@ -14,24 +17,41 @@ type sorted struct {
 	waiting map[row.Owner][]row.ID
 	// failed maps an owner to what keeps it from being carried out.
 	failed map[row.Owner]error
+	// held maps an owner that is carried out, but whose rows cannot go yet, to the rows that still need them.
+	held map[row.Owner][]row.ID
 }
 
-// accorded returns the translations for which the plan has nothing to do, and the owners for whom it has.
-func (w sorted) accorded(p Plan) (ts []*translation, busy map[row.Owner]struct{}) {
-	busy = p.owners()
-	for _, t := range w.ready {
-		if _, ok := busy[t.owner]; !ok {
-			ts = append(ts, t)
-		}
+// err returns why translations cannot be carried out now, nil when all can.
+func (w sorted) err() error {
+	var lines []string
+	for _, o := range slices.Sorted(maps.Keys(w.waiting)) {
+		lines = append(lines, fmt.Sprintf("%s waits for %s", o, names(w.waiting[o])))
 	}
-	return ts, busy
+	for _, o := range slices.Sorted(maps.Keys(w.held)) {
+		lines = append(lines, fmt.Sprintf("%s keeps rows that %s still needs", o, names(w.held[o])))
+	}
+	for _, o := range slices.Sorted(maps.Keys(w.failed)) {
+		lines = append(lines, fmt.Sprintf("%s: %v", o, w.failed[o]))
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(lines, "\n"))
+}
+
+func names(ids []row.ID) string {
+	out := make([]string, len(ids))
+	for i, id := range ids {
+		out[i] = id.String()
+	}
+	return strings.Join(out, ", ")
 }
 
 // separate finds the translations that can be carried out together. An owner is carried out as a whole or not at all: a
 // pod's port must not exist without its memberships. So one that cannot takes those along that need its rows, until
 // nothing changes.
 func (v *view) separate(ts []*translation) sorted {
-	out := sorted{waiting: map[row.Owner][]row.ID{}, failed: map[row.Owner]error{}}
+	out := sorted{waiting: map[row.Owner][]row.ID{}, failed: map[row.Owner]error{}, held: map[row.Owner][]row.ID{}}
 	coming := map[row.ID]struct{}{}
 	for _, t := range ts {
 		if err := v.blocked(t); err != nil {
@@ -92,11 +112,8 @@ func (v *view) missing(t *translation, coming map[row.ID]struct{}) []row.ID {
 		if _, ok := coming[id]; ok {
 			continue
 		}
-		if _, ok := v.coming[id]; ok {
-			continue
-		}
 		if f := v.pick(id); f != nil {
-			if _, wanted := v.declared.rows[id]; wanted || v.early || v.untranslated[f.owner] != nil {
+			if _, wanted := v.declared.rows[id]; wanted || !v.all || v.untranslated[f.owner] != nil {
 				continue
 			}
 		}

@@ -82,7 +82,7 @@ func TestAuditFindsAndRepairsWhatNoEventTold(t *testing.T) {
 		insert("Address_Set", w.uuid("Address_Set", "as-web"), "addresses", "10.9.9.9"),
 	)
 	cached := func() bool {
-		f := newView(w.fresh()).pick(id("Address_Set", "as-web"))
+		f := newView(w.fresh(), true).pick(id("Address_Set", "as-web"))
 		return len(f.table.elements(f.model, "addresses")) == 2
 	}
 	require.Eventually(t, cached, 5*time.Second, time.Millisecond)

@@ -25,7 +25,7 @@ func (p *planner) release(t *translation) {
 	}
 }
 
-func (p *planner) releaseUnwanted(f *found) {
+func (p *planner) releaseUnwanted(f *dbRow) {
 	if _, wanted := p.declared.rows[f.id]; wanted && p.pick(f.id) == f {
 		return
 	}
@@ -34,7 +34,7 @@ func (p *planner) releaseUnwanted(f *found) {
 
 // orphan makes a released row go. A root row is deleted. Any other goes by itself when its last parent lets go of
 // it, and the server refuses to delete it before: so its parents' sets are changed and nothing else.
-func (p *planner) orphan(f *found) {
+func (p *planner) orphan(f *dbRow) {
 	if f.table.Root() {
 		p.deletes[f.uuid] = &Op{Kind: Delete, ID: f.id, UUID: f.uuid, owners: []row.Owner{f.owner}}
 		return
@@ -54,9 +54,9 @@ func (p *planner) orphan(f *found) {
 
 // holders returns the rows whose set holds the released row. Those that its owner has declared are known; only after
 // a start, or when somebody has moved the row, is the parents' table searched.
-func (p *planner) holders(t *table, column string, f *found) []*found {
-	var out []*found
-	for e := range p.declared.of(f.owner).loose {
+func (p *planner) holders(t *table, column string, f *dbRow) []*dbRow {
+	var out []*dbRow
+	for e := range p.declared.of(f.owner).stale {
 		if e.set.column != column || e.set.row.Table != t.Name || e.value != f.id.String() {
 			continue
 		}
@@ -77,10 +77,10 @@ func (p *planner) holders(t *table, column string, f *found) []*found {
 
 // holder returns a parent that may be a row of somebody else's, in which a person has put our row. Our row goes out of
 // it, nothing else of it is touched.
-func (p *planner) holder(t *table, uuid string, m model.Model) *found {
+func (p *planner) holder(t *table, uuid string, m model.Model) *dbRow {
 	if f := p.row(uuid); f != nil {
 		return f
 	}
 	id, _, _ := p.identify(t, m)
-	return &found{uuid: uuid, id: id, table: t, model: m}
+	return &dbRow{uuid: uuid, id: id, table: t, model: m}
 }

@@ -22,13 +22,17 @@ type failure struct {
 	timer *time.Timer
 }
 
-// fail logs an owner's error, once for each new text, and tries it again later.
-func (r *run) fail(o row.Owner, err error, kind string) {
-	r.metrics.failures.WithLabelValues(kind).Inc()
+// fail logs an owner's error, once for each new text, and tries the owner again later.
+func (r *run) fail(o row.Owner, err error, state State) {
+	r.metrics.failures.WithLabelValues(string(state)).Inc()
+	if own := r.declared.owners[o]; state == Untranslated && (own == nil || len(own.ids)+len(own.elements) == 0) {
+		r.untranslated[o] = err // Nothing that the owner wanted before is known.
+	}
+	r.report(o, Status{State: state, Message: err.Error()})
 	f := r.retry(o)
 	if f.text != err.Error() {
 		f.text = err.Error()
-		r.log.Error(err, "owner cannot be brought in accord with the Northbound database; it is tried again", "owner", o)
+		r.log.Error(err, "owner cannot be brought in sync with the Northbound database; the engine tries again", "owner", o)
 	}
 }
 
@@ -58,7 +62,7 @@ func (r *run) recover(o row.Owner) {
 	f.timer.Stop()
 	delete(r.failures, o)
 	if f.text != "" {
-		r.log.Info("owner is in accord with the Northbound database again", "owner", o, "tries", f.tries+1)
+		r.log.Info("owner is in sync with the Northbound database again", "owner", o, "tries", f.tries+1)
 	}
 }
 
@@ -68,7 +72,7 @@ func (r *run) block(o row.Owner, err error) {
 	if errors.As(err, &i) {
 		r.wait(o, []row.ID{i.id})
 	}
-	r.fail(o, err, "intruder")
+	r.fail(o, err, Refused)
 }
 
 // wait keeps an owner until one of the rows appears. That is no failure: its turn comes with the row's.
@@ -82,7 +86,7 @@ func (r *run) wait(o row.Owner, missing []row.ID) {
 		r.waiters[id][o] = struct{}{}
 	}
 	r.log.V(1).Info("owner waits for rows", "owner", o, "rows", missing)
-	r.metrics.waiting.Set(float64(len(r.waiting)))
+	r.report(o, Status{State: Waiting, Rows: missing})
 }
 
 func (r *run) stopWaiting(o row.Owner) {
@@ -92,7 +96,6 @@ func (r *run) stopWaiting(o row.Owner) {
 		}
 	}
 	delete(r.waiting, o)
-	r.metrics.waiting.Set(float64(len(r.waiting)))
 }
 
 // wake queues the owners that wait for a row.

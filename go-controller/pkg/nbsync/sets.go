@@ -95,8 +95,8 @@ func (p *planner) takesPart(o row.Owner) bool {
 // leave takes those elements out of sets that the owner has declared and that nobody wants any more; of all rows with
 // the set's ID, for it is not certain which of them will stay.
 func (p *planner) leave(t *translation) {
-	for e := range p.declared.of(t.owner).loose {
-		if p.declared.wants(e) {
+	for e := range p.declared.of(t.owner).stale {
+		if p.declared.wants(e) || p.goesWithItsSet(t, e) {
 			continue
 		}
 		for _, uuid := range p.uuids[e.set.row] {
@@ -107,7 +107,22 @@ func (p *planner) leave(t *translation) {
 	}
 }
 
-func (p *planner) takeOut(f *found, e element, o row.Owner) {
+// goesWithItsSet says that an element stays in a set which no owner wants any more. The set is about to go as a whole, but
+// may be named until then by a rule that still counts: taking elements out would cut off what they stand for, while
+// another set that has them may not be there yet. An owner that goes, such as a deleted pod, leaves nothing behind; and
+// a row that moves to another parent leaves the old one.
+func (p *planner) goesWithItsSet(t *translation, e element) bool {
+	if _, wanted := p.declared.rows[e.set.row]; wanted {
+		return false
+	}
+	if f := p.pick(e.set.row); len(t.rows) == 0 && (f == nil || f.owner != t.owner) {
+		return false
+	}
+	id, ok := e.member()
+	return !ok || !slices.Contains(p.tables[id.Table].Parents, row.Column{Table: e.set.row.Table, Column: e.set.column})
+}
+
+func (p *planner) takeOut(f *dbRow, e element, o row.Owner) {
 	id, ok := e.member()
 	if !ok {
 		p.drop(f, e.set.column, e.value, e.value, o)
@@ -135,7 +150,7 @@ func (p *planner) merge(t *translation, id row.ID) {
 }
 
 // drop removes an element from a set if it is there.
-func (p *planner) drop(f *found, column, name, value string, o row.Owner) {
+func (p *planner) drop(f *dbRow, column, name, value string, o row.Owner) {
 	if !f.has(column, value) {
 		return
 	}

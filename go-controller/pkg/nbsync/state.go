@@ -23,6 +23,8 @@ type state struct {
 	known map[string]*known
 	// uuids maps a row's ID to the UUIDs it has; more than one after a crash or by hand.
 	uuids map[row.ID][]string
+	// ours counts the known rows of each table.
+	ours map[string]int
 	// owned maps an owner to the UUIDs of its rows.
 	owned map[row.Owner][]string
 	// untranslated holds the owners whose Source has failed since the start, so that nobody knows what they
@@ -47,55 +49,41 @@ func newState(wanted Source, c *cache.TableCache) (*state, error) {
 	}
 	return &state{
 		wanted: wanted, tables: tables, cache: c, declared: newDeclared(),
-		known: map[string]*known{}, uuids: map[row.ID][]string{}, owned: map[row.Owner][]string{},
+		known: map[string]*known{}, ours: map[string]int{}, uuids: map[row.ID][]string{}, owned: map[row.Owner][]string{},
 		untranslated: map[row.Owner]error{},
 	}, nil
 }
 
-// lookedAtOnce is how many owners are translated before what their rows should be like is forgotten again: of 50,000 pods
-// that is more than all that is kept.
-const lookedAtOnce = 500
-
-// load reads which rows of ours the database has, asks what every owner wants, those given and those found, and returns
-// them; s.untranslated has those of whom it is not known. seen is called with some translations after another, at a time
-// when it is not known yet what all owners want, and ends it all when it returns false.
-func (s *state) load(owners []row.Owner, seen func([]*translation) bool) []row.Owner {
+// hearAll asks what every owner wants, those given and those found, and returns them. s.untranslated then has those for
+// which the answer is not known.
+func (s *state) hearAll(owners []row.Owner) []row.Owner {
 	s.scan(func(*table) bool { return true })
 	all := map[row.Owner]struct{}{}
-	for _, o := range owners {
-		all[o] = struct{}{}
-	}
-	for o := range s.owned {
-		all[o] = struct{}{}
-	}
-	ask := func(owners []row.Owner) bool {
-		for some := range slices.Chunk(owners, lookedAtOnce) {
-			if !seen(s.translateAll(some, func(o row.Owner, err error) { s.untranslated[o] = err })) {
-				return false
+	hear := func(owners []row.Owner) {
+		for _, o := range owners {
+			if _, err := s.translate(o); err != nil {
+				s.untranslated[o] = err
 			}
+			all[o] = struct{}{}
 		}
-		return true
 	}
-	sorted := slices.Sorted(maps.Keys(all))
-	if !ask(sorted) {
-		return nil
-	}
-	// Whose the rows without external_ids are follows also from what was just translated.
+	asked := slices.Collect(maps.Keys(s.owned))
+	slices.Sort(asked)
+	hear(slices.Compact(slices.Sorted(slices.Values(append(asked, owners...)))))
+	// The rows of tables without external_ids belong to the owners that were just heard to want them.
 	s.scan(func(t *table) bool { return t.Naming == row.ByReservedName || t.Naming == row.ByPort })
-	var others []row.Owner
+	var found []row.Owner
 	for o := range s.owned {
 		if _, ok := all[o]; !ok {
-			others = append(others, o)
+			found = append(found, o)
 		}
 	}
-	if !ask(others) {
-		return nil
-	}
-	s.loosenAll()
-	return append(sorted, others...)
+	hear(found)
+	s.findStale()
+	return slices.Sorted(maps.Keys(all))
 }
 
-// translateAll asks what owners want, but for those of whom that was asked in vain before. failed is called for each that
+// translateAll asks what owners want, but for those whose answer is not to be had. failed is called for each that
 // cannot be translated now.
 func (s *state) translateAll(owners []row.Owner, failed func(row.Owner, error)) []*translation {
 	out := make([]*translation, 0, len(owners))
@@ -161,6 +149,7 @@ func (s *state) learn(uuid string, id row.ID, owner row.Owner) *known {
 	s.unlearn(uuid)
 	k := &known{id: id, owner: owner}
 	s.known[uuid] = k
+	s.ours[id.Table]++
 	s.uuids[id] = append(s.uuids[id], uuid)
 	s.owned[owner] = append(s.owned[owner], uuid)
 	return k
@@ -191,6 +180,7 @@ func (s *state) unlearn(uuid string) {
 		return
 	}
 	delete(s.known, uuid)
+	s.ours[k.id.Table]--
 	if rest := without(s.uuids[k.id], uuid); len(rest) > 0 {
 		s.uuids[k.id] = rest
 	} else {
@@ -203,9 +193,14 @@ func (s *state) unlearn(uuid string) {
 	}
 }
 
-// loosenAll finds the elements in sets of ours that nobody wants, such as those of a pod that left a port group while
-// no controller ran. Elements that are rows of somebody else's stay.
-func (s *state) loosenAll() {
+// findStale finds the elements in sets of ours that no owner wants, such as those of a pod that left a port group while
+// no controller ran. Elements that are rows of a stranger's stay. A set that has none of them is as if it had been wanted all
+// the time.
+func (s *state) findStale() {
+	had := map[row.ID]struct{}{} // the rows in whose sets there was any
+	defer func() {
+		maps.DeleteFunc(s.declared.revived, func(id row.ID, _ struct{}) bool { _, ok := had[id]; return !ok })
+	}()
 	for _, t := range s.tables {
 		if len(t.Members) == 0 {
 			continue
@@ -217,29 +212,40 @@ func (s *state) loosenAll() {
 			}
 			for _, c := range t.Members {
 				for _, v := range t.elements(m, c) {
-					s.loosenUnwanted(k, c, v)
+					if _, ok := s.noteStale(k, c, v); ok {
+						had[k.id] = struct{}{}
+					}
 				}
 			}
 		}
 	}
 }
 
-// loosenUnwanted notes that an element of a set of ours has to go if nobody wants it. value is as the database has it.
-// It returns whether it has to.
-func (s *state) loosenUnwanted(set *known, column, value string) bool {
+// noteStale notes that an element of a set of ours has to go if no owner wants it, unless an owner is about to take it out.
+// It returns the owner that is to take it out, false if there is nothing new.
+func (s *state) noteStale(set *known, column, value string) (row.Owner, bool) {
+	e, o, ok := s.unwanted(set, column, value)
+	if !ok || s.declared.stale[e] > 0 {
+		return "", false
+	}
+	s.declared.addStale(s.declared.of(o), e, found)
+	return o, true
+}
+
+// unwanted says whether no owner wants an element of a set of ours to be there; value is as the database has it. The owner
+// that it returns is to take the element out: that of the row which the element stands for, since what that owner had
+// before counts until it has come to what it wants now; or the set's owner for text.
+func (s *state) unwanted(set *known, column, value string) (element, row.Owner, bool) {
 	e := element{set: setKey{row: set.id, column: column}, value: value, ref: s.tables[set.id.Table].columns[column].ref}
+	o := set.owner
 	if e.ref {
 		member := s.meet(s.tables[set.id.Table].columns[column].refTable, value)
 		if member == nil || s.untranslated[member.owner] != nil {
-			return false
+			return e, "", false
 		}
-		e.value = member.id.String()
+		e.value, o = member.id.String(), member.owner
 	}
-	if len(s.untranslated) > 0 || s.declared.wants(e) {
-		return false
-	}
-	s.declared.of(set.owner).loosen(e)
-	return true
+	return e, o, len(s.untranslated) == 0 && !s.declared.wants(e)
 }
 
 // unknown returns the failures of the owners that could not be translated.

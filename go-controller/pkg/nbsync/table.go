@@ -116,3 +116,11 @@ func (t *table) name(m model.Model) string {
 func uuidOf(m model.Model) string {
 	return m.(interface{ GetUUID() string }).GetUUID()
 }
+
+// shownName returns what a person would call a row, ours or not: the column "name", if the table has one with a value.
+func (t *table) shownName(m model.Model) string {
+	if _, ok := t.columns["name"]; !ok {
+		return t.name(m)
+	}
+	return textOf(reflect.ValueOf(t.value(m, "name")))
+}

@@ -34,6 +34,7 @@ func (s *state) translate(o row.Owner) (*translation, error) {
 	t := &translation{owner: o}
 	var ids []row.ID
 	var elements []element
+	var names []row.ID
 	for _, r := range rows {
 		w, err := s.check(o, r)
 		if err != nil {
@@ -47,6 +48,9 @@ func (s *state) translate(o row.Owner) (*translation, error) {
 		ids = append(ids, r.ID)
 		elements = append(elements, own...)
 		t.needs = append(t.needs, w.references()...)
+		for _, column := range w.table.Expressions {
+			names = append(names, namesIn(textOf(reflect.ValueOf(w.table.value(w.Model, column))))...)
+		}
 		for _, e := range own {
 			t.needs = append(t.needs, e.set.row)
 			if id, ok := e.member(); ok && id != r.ID {
@@ -54,12 +58,34 @@ func (s *state) translate(o row.Owner) (*translation, error) {
 			}
 		}
 	}
+	slices.SortFunc(names, row.ID.Compare)
+	names = slices.Compact(names)
+	t.needs = append(t.needs, names...)
 	slices.SortFunc(t.needs, row.ID.Compare)
 	t.needs = slices.Compact(t.needs)
 	if err := adopted(t); err != nil {
 		return nil, err
 	}
-	return t, s.declared.replace(o, ids, elements)
+	return t, s.declare(o, ids, elements, names)
+}
+
+// declare notes what an owner wants, and which of its rows were wanted by no owner although they are in the database.
+func (s *state) declare(o row.Owner, ids []row.ID, elements []element, names []row.ID) error {
+	var revived []row.ID
+	for _, id := range ids {
+		if _, wanted := s.declared.rows[id]; !wanted && len(s.uuids[id]) > 0 {
+			revived = append(revived, id)
+		}
+	}
+	if err := s.declared.replace(o, ids, elements, names); err != nil {
+		return err
+	}
+	for _, id := range revived {
+		if len(s.tables[id.Table].Members) > 0 {
+			s.declared.revived[id] = struct{}{}
+		}
+	}
+	return nil
 }
 
 // check makes sure that the row is of a known table, has its table's struct and its ID's name, and stamps it.
@@ -77,6 +103,9 @@ func (s *state) check(o row.Owner, r row.Row) (*want, error) {
 	}
 	if t.Naming != row.ByExternalID && t.name(r.Model) != r.ID.Name {
 		return nil, fmt.Errorf("row %s: its model is named %q; it must have the ID's name", r.ID, t.name(r.Model))
+	}
+	if group, ok := generated(r.ID.Name); ok && r.ID.Table == addressSets {
+		return nil, fmt.Errorf("row %s: northd makes a set of this name for the port group %s; choose another", r.ID, group)
 	}
 	t.stamp(r, o)
 	w := &want{Row: r, table: t}

@@ -13,21 +13,16 @@ import (
 // elements, so the view asks once.
 type view struct {
 	*state
-	// all maps a table to its rows, for who looks at most of them; nil means to ask for each row. They are libovsdb's own,
-	// which nobody may change.
-	all map[string]map[string]model.Model
-	// early says that it is not known yet what all owners want: a row that is there is taken for one that will stay.
-	early bool
-	// coming holds rows that others will make, who are looked at on their own.
-	coming map[row.ID]struct{}
+	// all says that every marked owner has been heard. If not, a row that is there is taken for one that will stay.
+	all bool
 	// rows maps a UUID to its row, nil when there is none.
-	rows map[string]*found
+	rows map[string]*dbRow
 	// picked maps an ID to the row of ours that has it, nil when there is none.
-	picked map[row.ID]*found
+	picked map[row.ID]*dbRow
 }
 
-// found is a row of ours in the database.
-type found struct {
+// dbRow is a row of ours in the database.
+type dbRow struct {
 	uuid  string
 	id    row.ID
 	owner row.Owner
@@ -42,37 +37,27 @@ type found struct {
 // fewLooks is how many elements are looked for one by one before an index is worth its making.
 const fewLooks = 8
 
-func newView(s *state) *view {
-	return &view{state: s, rows: map[string]*found{}, picked: map[row.ID]*found{}}
+func newView(s *state, all bool) *view {
+	return &view{state: s, all: all, rows: map[string]*dbRow{}, picked: map[row.ID]*dbRow{}}
 }
 
 // row returns a known row as the database has it, nil when it is gone.
-func (v *view) row(uuid string) *found {
+func (v *view) row(uuid string) *dbRow {
 	if f, ok := v.rows[uuid]; ok {
 		return f
 	}
-	var f *found
+	var f *dbRow
 	if k := v.known[uuid]; k != nil {
-		if m := v.model(k.id.Table, uuid); m != nil {
-			f = &found{uuid: uuid, id: k.id, owner: k.owner, table: v.tables[k.id.Table], model: m}
+		if m := v.cache.Table(k.id.Table).Row(uuid); m != nil {
+			f = &dbRow{uuid: uuid, id: k.id, owner: k.owner, table: v.tables[k.id.Table], model: m}
 		}
 	}
 	v.rows[uuid] = f
 	return f
 }
 
-func (v *view) model(table, uuid string) model.Model {
-	if v.all == nil {
-		return v.cache.Table(table).Row(uuid)
-	}
-	if v.all[table] == nil {
-		v.all[table] = v.cache.Table(table).RowsShallow()
-	}
-	return v.all[table][uuid]
-}
-
 // has says whether a members-only set holds the element, which is text or a UUID.
-func (f *found) has(column, value string) bool {
+func (f *dbRow) has(column, value string) bool {
 	set, ok := f.sets[column]
 	if !ok {
 		list := f.table.elements(f.model, column)
@@ -93,7 +78,7 @@ func (f *found) has(column, value string) bool {
 }
 
 // members counts the elements of the members-only sets.
-func (f *found) members() int {
+func (f *dbRow) members() int {
 	n := 0
 	for _, c := range f.table.Members {
 		n += len(f.table.elements(f.model, c))
@@ -103,11 +88,11 @@ func (f *found) members() int {
 
 // pick returns the row of ours that has the ID, nil when there is none. Of several, which a crash or a person may have
 // left, it is the one with most members, whose loss would be felt most; then the one with the lowest UUID.
-func (v *view) pick(id row.ID) *found {
+func (v *view) pick(id row.ID) *dbRow {
 	if f, ok := v.picked[id]; ok {
 		return f
 	}
-	var best *found
+	var best *dbRow
 	for _, uuid := range v.uuids[id] {
 		f := v.row(uuid)
 		if f == nil {
@@ -126,7 +111,7 @@ func (v *view) pick(id row.ID) *found {
 
 // search looks in the database itself for a row of ours: one that has come so lately that its event is still on
 // the way.
-func (v *view) search(id row.ID) *found {
+func (v *view) search(id row.ID) *dbRow {
 	t := v.tables[id.Table]
 	for _, m := range v.named(id) {
 		other, owner, ok := v.identify(t, m)
@@ -134,12 +119,7 @@ func (v *view) search(id row.ID) *found {
 		if !ok || other != id || v.known[uuid] != nil {
 			continue
 		}
-		if v.early {
-			v.learn(uuid, id, owner) // Whether anybody wants what is in its sets is not known yet.
-		} else {
-			v.adopt(t, m, id, owner)
-		}
-		f := &found{uuid: uuid, id: id, owner: owner, table: t, model: m}
+		f := &dbRow{uuid: uuid, id: id, owner: owner, table: t, model: m}
 		v.rows[uuid] = f
 		return f
 	}

@@ -42,6 +42,12 @@ type world struct {
 	asked  map[row.Owner]int
 	// before, when set, is called by the engine before each transaction it sends.
 	before func()
+	// after, when set, is called after each transaction that the engine has sent.
+	after func()
+	// report, when set, is the engine's.
+	report func(row.Owner, Status)
+	// batchRows and chunk are options of the engine; 0 means its own choice.
+	batchRows, chunk int
 	// errors holds the lines that the engine has logged as errors.
 	errors []string
 }
@@ -90,7 +96,7 @@ func (w *world) make() {
 	var err error
 	w.engine, err = New(Options{
 		Client: interposed{w.replicate(), w}, Source: w.source, Owners: w.owners, Registerer: prometheus.NewRegistry(),
-		BatchInterval: time.Millisecond,
+		BatchInterval: time.Millisecond, BatchRows: w.batchRows, Chunk: w.chunk, Priority: class, Report: w.report,
 		Log: funcr.New(func(_, line string) {
 			if strings.Contains(line, `"error"`) {
 				w.mu.Lock()
@@ -116,7 +122,11 @@ func (c interposed) Transact(ctx context.Context, operations ...libovsdb.Operati
 	if before != nil {
 		before()
 	}
-	return c.Replica.Transact(ctx, operations...)
+	results, err := c.Replica.Transact(ctx, operations...)
+	if c.w.after != nil {
+		c.w.after()
+	}
+	return results, err
 }
 
 // fetch returns when the copy shows all that was done before: the server tells of it before it answers.
@@ -290,7 +300,7 @@ func text(v any) string {
 // the test's.
 func (w *world) eventually(what string, f func() bool) {
 	w.t.Helper()
-	require.Eventually(w.t, f, 5*time.Second, 2*time.Millisecond, what)
+	require.Eventually(w.t, f, 30*time.Second, 2*time.Millisecond, what)
 	w.settle()
 }
 
@@ -298,7 +308,7 @@ func (w *world) eventually(what string, f func() bool) {
 func (w *world) fresh() *state {
 	s, err := newState(w.source, w.engine.options.Client.Cache())
 	require.NoError(w.t, err)
-	s.load(w.owners(), func([]*translation) bool { return true })
+	s.hearAll(w.owners())
 	return s
 }
 
@@ -311,4 +321,20 @@ func (w *world) logged() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.errors)
+}
+
+// startChunk is how many owners are translated before an engine looks at new marks, where a test says nothing else.
+const startChunk = 500
+
+// class is the priority of the tests' owners: those that others build on, pods, all others.
+func class(o row.Owner) int {
+	kind, _, _ := strings.Cut(string(o), "/")
+	switch kind {
+	case "cluster", "node":
+		return 0
+	case "pod":
+		return 1
+	default:
+		return 2
+	}
 }

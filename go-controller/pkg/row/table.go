@@ -24,6 +24,9 @@ type Table struct {
 	// Members lists the set columns that hold what memberships say: many owners may declare members of one
 	// set. Elements that the model itself lists count as memberships of its owner.
 	Members []string
+	// Expressions lists the columns that hold an expression of ovn-sb(5) and may name address sets and port groups: their
+	// owner waits for these, and they stay for as long as an expression names them.
+	Expressions []string
 	// Others lists the columns that OVN writes or that Woven has no use for; they are never compared.
 	Others []string
 	// Name column, external_ids or a reserved name: how a row tells its ID.
