@@ -25,7 +25,7 @@ func (n *node) rows(session context.Context, up uplink, host *hostPort, mtu int)
 	}
 	if root == nil {
 		// The rest follows when the row is there, which is an event.
-		t.initialize()
+		t.initialize(n.externalIDs(up, ""))
 		return t, nil
 	}
 	own := &vswitch.OpenvSwitch{UUID: root.UUID}

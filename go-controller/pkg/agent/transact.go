@@ -50,9 +50,10 @@ func (t *transaction) commit(session context.Context) error {
 	return nil
 }
 
-// initialize makes the row of the table Open_vSwitch in an empty database, as `ovs-vsctl init` does.
-func (t *transaction) initialize() {
-	t.add(t.c.Create(&vswitch.OpenvSwitch{UUID: "open_vswitch"}))
+// initialize makes the row of the table Open_vSwitch in an empty database, as `ovs-vsctl init` does. It must have a value:
+// libovsdb 0.8.1 leaves an empty row out of the operation, and the server refuses that.
+func (t *transaction) initialize(externalIDs map[string]string) {
+	t.add(t.c.Create(&vswitch.OpenvSwitch{UUID: "open_vswitch", ExternalIDs: externalIDs}))
 }
 
 // bridge makes a bridge with its local port, or changes what differs. Other keys of its maps are left.

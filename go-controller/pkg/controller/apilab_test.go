@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"net"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -220,13 +219,8 @@ func (l *apiLab) chassis(name string, mac byte, via string, addresses ...string)
 	}
 	_, err := gateway.Parse(options)
 	require.NoError(l, err)
-	encap, err := l.southbound.Create(&sb.Encap{UUID: "encap", ChassisName: name, IP: strings.Split(addresses[0], "/")[0], Type: sb.EncapTypeGeneve})
-	require.NoError(l, err)
-	create, err := l.southbound.Create(&sb.Chassis{
-		Name: name, Hostname: name, Encaps: []string{"encap"}, OtherConfig: map[string]string{gateway.OptionsKey: options},
-	})
-	require.NoError(l, err)
-	l.tell(slices.Concat(l.noMore(name), encap, create))
+	ip, _, _ := strings.Cut(addresses[0], "/")
+	l.tell(append(l.noMore(name), register(name, ip, options)...))
 }
 
 // noChassis removes a node's chassis, as ovn-controller does when it is stopped.

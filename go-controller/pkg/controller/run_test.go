@@ -12,6 +12,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/ovn-kubernetes/libovsdb/client"
 	"github.com/ovn-kubernetes/libovsdb/model"
+	libovsdb "github.com/ovn-kubernetes/libovsdb/ovsdb"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
@@ -95,17 +96,28 @@ func (l *lab) chassis(t *testing.T, name string, g gateway.Gateway) {
 		require.NoError(t, err)
 		return
 	}
-	encap, err := l.southbound.Create(&sb.Encap{UUID: "encap", ChassisName: name, IP: "172.30.0.11", Type: sb.EncapTypeGeneve})
-	require.NoError(t, err)
-	operations, err := l.southbound.Create(&sb.Chassis{
-		Name: name, Hostname: name, Encaps: []string{"encap"}, OtherConfig: map[string]string{gateway.OptionsKey: g.String()},
-	})
-	require.NoError(t, err)
-	operations = append(operations, encap...)
-	results, err := l.southbound.Transact(t.Context(), operations...)
+	results, err := l.southbound.Transact(t.Context(), register(name, "172.30.0.11", g.String())...)
 	require.NoError(t, err)
 	for _, r := range results {
 		require.Empty(t, r.Error, r.Details)
+	}
+}
+
+// register returns the rows that ovn-controller makes of a node, with what its agent tells of its gateway.
+func register(name, ip, options string) []libovsdb.Operation {
+	const encap = "encap"
+	return []libovsdb.Operation{
+		{
+			Op: libovsdb.OperationInsert, Table: sb.EncapTable, UUIDName: encap,
+			Row: libovsdb.Row{"chassis_name": name, "ip": ip, "type": sb.EncapTypeGeneve},
+		},
+		{
+			Op: libovsdb.OperationInsert, Table: sb.ChassisTable,
+			Row: libovsdb.Row{
+				"name": name, "hostname": name, "encaps": libovsdb.UUID{GoUUID: encap},
+				"other_config": libovsdb.OvsMap{GoMap: map[any]any{gateway.OptionsKey: options}},
+			},
+		},
 	}
 }
 

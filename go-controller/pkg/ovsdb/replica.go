@@ -38,7 +38,7 @@ type Replica struct {
 	changed chan struct{}
 }
 
-// Replicate connects to a database and copies what target.Columns says. It tries again until it succeeds or ctx ends, and
+// Replicate connects to a database and copies the columns of its Go types. It tries again until it succeeds or ctx ends, and
 // then returns the last attempt's error: one sentence that names the database, the remote and what to do.
 func Replicate(ctx context.Context, t Target, log logr.Logger) (*Replica, error) {
 	r := &Replica{target: t, log: log.WithValues("database", t.Name), remotes: t.remotes(), changed: make(chan struct{})}
@@ -88,7 +88,7 @@ func (r *Replica) copy(conn net.Conn) (*connection, error) {
 	} else {
 		r.cache.Purge(m)
 	}
-	if err := i.watch(r.target, m, r.cache.Populate2); err != nil {
+	if err := i.watch(r.target, r.cache.Populate2); err != nil {
 		return nil, err
 	}
 	return i.established(r.cache.Populate2, func(err error) {
