@@ -13,7 +13,8 @@ import (
 	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
 )
 
-// This file alone writes to a database, and only to the node's own: the Northbound database is nbsync's.
+// This file alone writes to the node's own database. renamed.go has the one write of an agent to the Southbound
+// database; the Northbound one is nbsync's. The linter refuses any other call of Transact.
 
 // transaction collects operations that are made from the cache of one connection and sent over the same.
 type transaction struct {
