@@ -11,6 +11,7 @@ import (
 	libovsdb "github.com/ovn-kubernetes/libovsdb/ovsdb"
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/sb"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
 	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
@@ -34,7 +35,7 @@ func dialSouthbound(ctx context.Context, c config.OVN, node string, log logr.Log
 		return nil, err
 	}
 	var p sb.PortBinding
-	here := model.Condition{Field: &p.Options, Function: libovsdb.ConditionIncludes, Value: map[string]string{"requested-chassis": node}}
+	here := model.Condition{Field: &p.Options, Function: libovsdb.ConditionIncludes, Value: map[string]string{nodelink.RequestedChassis: node}}
 	return ovsdb.Dial(ctx, target, log, client.WithConditionalTable(&p, []model.Condition{here}))
 }
 
@@ -70,7 +71,7 @@ func listenSouthbound(south *ovsdb.Client, news *news, wake func()) {
 	south.Cache().AddEventHandler(rowHandler(func(m model.Model, _ bool) {
 		if r, ok := m.(*sb.PortBinding); ok {
 			news.tell(bindingTopic(r.LogicalPort))
-			if r.ExternalIDs[keySubnets] != "" {
+			if r.ExternalIDs[nodelink.SubnetsKey] != "" {
 				wake()
 			}
 		}

@@ -22,8 +22,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
-	"github.com/woven-network/woven/go-controller/pkg/gateway"
 	"github.com/woven-network/woven/go-controller/pkg/kube"
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/nb"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/sb"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/schema"
@@ -217,7 +217,7 @@ func (l *apiLab) chassis(name string, mac byte, via string, addresses ...string)
 			options += ",woven-ip4=" + a
 		}
 	}
-	_, err := gateway.Parse(options)
+	_, err := nodelink.ParseGateway(options)
 	require.NoError(l, err)
 	ip, _, _ := strings.Cut(addresses[0], "/")
 	l.tell(append(l.noMore(name), register(name, ip, options)...))

@@ -19,8 +19,8 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/woven-network/woven/go-controller/pkg/gateway"
 	"github.com/woven-network/woven/go-controller/pkg/nbsync"
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/schema"
 	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
 	"github.com/woven-network/woven/go-controller/pkg/ovsdb/ovsdbtest"
@@ -81,7 +81,7 @@ func (w *world) fill() {
 		node.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: "172.30.0.1" + n}, {Type: corev1.NodeInternalIP, Address: "fd00:172:30::1" + n}}
 		w.view.Set(node)
 		w.view.Set(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: name, UID: "1"}, Spec: corev1.PodSpec{NodeName: name}})
-		w.gateways.set(name, "row", gateway.Gateway{
+		w.gateways.set(name, "row", nodelink.Gateway{
 			MAC:       net.HardwareAddr{2, 0, 0, 0, 0, byte(i + 1)},
 			Addresses: []netip.Prefix{netip.MustParsePrefix("172.30.0.1" + n + "/24"), netip.MustParsePrefix("fd00:172:30::1" + n + "/64")},
 			NextHops:  []netip.Addr{netip.MustParseAddr("172.30.0.1"), netip.MustParseAddr("fe80::1")},

@@ -1,4 +1,4 @@
-package gateway_test
+package nodelink_test
 
 import (
 	"net"
@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/woven-network/woven/go-controller/pkg/gateway"
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 )
 
 var mac = net.HardwareAddr{0x02, 0, 0, 0, 0, 0x0b}
@@ -28,7 +28,7 @@ func addresses(texts ...string) (as []netip.Addr) {
 }
 
 func TestRoundTrip(t *testing.T) {
-	for text, g := range map[string]gateway.Gateway{
+	for text, g := range map[string]nodelink.Gateway{
 		"": {},
 		"woven-mac=02:00:00:00:00:0b,woven-ip4=192.0.2.11/24,woven-via4=192.0.2.1,woven-ip6=2001:db8::b/64,woven-via6=2001:db8::1": {
 			MAC: mac, Addresses: prefixes("192.0.2.11/24", "2001:db8::b/64"), NextHops: addresses("192.0.2.1", "2001:db8::1"),
@@ -39,23 +39,23 @@ func TestRoundTrip(t *testing.T) {
 		},
 	} {
 		assert.Equal(t, text, g.String())
-		got, err := gateway.Parse(text)
+		got, err := nodelink.ParseGateway(text)
 		require.NoError(t, err, text)
 		assert.True(t, g.Equal(got), "%s: %v", text, got)
 	}
 }
 
 func TestOptionsOfOthersAreIgnoredAndKept(t *testing.T) {
-	g := gateway.Gateway{MAC: mac, Addresses: prefixes("192.0.2.11/24")}
+	g := nodelink.Gateway{MAC: mac, Addresses: prefixes("192.0.2.11/24")}
 	before := "enable-chassis-as-gw,woven-mac=02:00:00:00:00:01,availability-zones=a:b,woven-future"
 	after := g.Merge(before)
 	assert.Equal(t, "enable-chassis-as-gw,availability-zones=a:b,woven-mac=02:00:00:00:00:0b,woven-ip4=192.0.2.11/24", after)
 	assert.Equal(t, after, g.Merge(after))
-	got, err := gateway.Parse(after)
+	got, err := nodelink.ParseGateway(after)
 	require.NoError(t, err)
 	assert.True(t, g.Equal(got))
-	assert.Equal(t, "enable-chassis-as-gw", gateway.Gateway{}.Merge("enable-chassis-as-gw,woven-mac=02:00:00:00:00:01"))
-	got, err = gateway.Parse("enable-chassis-as-gw")
+	assert.Equal(t, "enable-chassis-as-gw", nodelink.Gateway{}.Merge("enable-chassis-as-gw,woven-mac=02:00:00:00:00:01"))
+	got, err = nodelink.ParseGateway("enable-chassis-as-gw")
 	require.NoError(t, err)
 	assert.True(t, got.IsZero())
 }
@@ -68,7 +68,7 @@ func TestParseRefuses(t *testing.T) {
 		"woven-mac=00:00:00:00:00:00", "woven-mac=ff:ff:ff:ff:ff:ff", "woven-mac=02:00:00:00:00:0b,woven-ip4=0.0.0.0/0", "woven-mac=02:00:00:00:00:0b,woven-via6=ff02::1",
 		"woven-mac=02:00:00:00:00:0b,woven-mac=02:00:00:00:00:0c", "woven-mac=02:00:00:00:00:0b,woven-via4=",
 	} {
-		_, err := gateway.Parse(text)
+		_, err := nodelink.ParseGateway(text)
 		assert.Error(t, err, text)
 	}
 }
@@ -77,11 +77,11 @@ func FuzzParse(f *testing.F) {
 	f.Add("woven-mac=02:00:00:00:00:0b,woven-ip4=192.0.2.11/24,woven-via4=192.0.2.1")
 	f.Add("enable-chassis-as-gw,woven-mac=02:00:00:00:00:0b,woven-ip6=2001:db8::b/64,woven-via6=fe80::1")
 	f.Fuzz(func(t *testing.T, text string) {
-		g, err := gateway.Parse(text)
+		g, err := nodelink.ParseGateway(text)
 		if err != nil {
 			return
 		}
-		again, err := gateway.Parse(g.String())
+		again, err := nodelink.ParseGateway(g.String())
 		if err != nil || !g.Equal(again) {
 			t.Fatalf("%q reads as %v, which reads as %v (%v)", text, g, again, err)
 		}

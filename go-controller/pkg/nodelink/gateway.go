@@ -1,8 +1,4 @@
-// Package gateway is the message by which a node tells the controller how it meets the world outside. A node
-// agent writes it into the local Open_vSwitch row's external_ids:ovn-cms-options, ovn-controller copies that to
-// the node's Chassis row in the Southbound database, and the controller reads it there. No node needs access
-// to the Kubernetes API for it.
-package gateway
+package nodelink
 
 import (
 	"bytes"
@@ -13,11 +9,11 @@ import (
 	"strings"
 )
 
-// OptionsKey is the key of Open_vSwitch.external_ids and of the Southbound Chassis.other_config that holds the
-// message (ovn-controller(8), "ovn-cms-options").
+// OptionsKey is the key of Open_vSwitch.external_ids and of the Southbound Chassis.other_config that holds a Gateway
+// (ovn-controller(8), "ovn-cms-options").
 const OptionsKey = "ovn-cms-options"
 
-// The options of the message. ovn-controller defines the list as separated by commas; all of ours begin alike, so
+// The options that make a Gateway. ovn-controller defines the list as separated by commas; all of ours begin alike, so
 // that those of others (such as enable-chassis-as-gw) are told apart.
 const (
 	prefix  = "woven-"
@@ -96,9 +92,9 @@ func keysOf(is4 bool) (ip, via string) {
 	return keyIP6, keyVia6
 }
 
-// Parse reads the value of ovn-cms-options. Options of others are ignored; if none is ours, the gateway is zero
+// ParseGateway reads the value of ovn-cms-options. Options of others are ignored; if none is ours, the gateway is zero
 // and there is no error. An error names the option that is wrong; nothing of such a message may be used.
-func Parse(options string) (Gateway, error) {
+func ParseGateway(options string) (Gateway, error) {
 	values := map[string]string{}
 	for _, o := range strings.Split(options, ",") {
 		o = strings.TrimSpace(o)
