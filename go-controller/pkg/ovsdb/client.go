@@ -10,6 +10,8 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/ovn-kubernetes/libovsdb/client"
 	"github.com/ovn-kubernetes/libovsdb/ovsdb"
+
+	"github.com/woven-network/woven/go-controller/pkg/pause"
 )
 
 // How long one attempt to connect may take, and one to connect again, which includes the copy of the database.
@@ -65,21 +67,9 @@ func retry[T any](ctx context.Context, attempt func() (T, error)) (T, error) {
 		if err == nil {
 			return result, nil
 		}
-		if !pauses(ctx, delay) {
+		if !pause.For(ctx, delay) {
 			return result, err
 		}
-	}
-}
-
-// pauses waits, and returns false when ctx ends before.
-func pauses(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }
 
