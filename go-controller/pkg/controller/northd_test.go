@@ -6,9 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -24,6 +22,7 @@ import (
 	"github.com/woven-network/woven/go-controller/pkg/ovn/schema"
 	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
 	"github.com/woven-network/woven/go-controller/pkg/ovsdb/ovsdbtest"
+	"github.com/woven-network/woven/test/child"
 )
 
 // ovn is a Northbound and a Southbound database with a northd between them.
@@ -35,16 +34,8 @@ func startOVN(t *testing.T) ovn {
 	o := ovn{northbound: ovsdbtest.Start(t, schema.Northbound).Remote, southbound: ovsdbtest.Start(t, schema.Southbound).Remote, dir: t.TempDir()}
 	command := exec.Command(northd[0], append(northd[1:], "--ovnnb-db="+o.northbound, "--ovnsb-db="+o.southbound, "--unixctl=none", "--no-chdir")...)
 	command.Env = o.environment()
-	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	started, ended := make(chan error), make(chan struct{})
-	go func() {
-		runtime.LockOSThread() // Pdeathsig is sent when the starting thread ends.
-		defer runtime.UnlockOSThread()
-		started <- command.Start()
-		_ = command.Wait()
-		close(ended)
-	}()
-	require.NoError(t, <-started)
+	ended, err := child.Start(command)
+	require.NoError(t, err)
 	t.Cleanup(func() {
 		_ = command.Process.Kill()
 		<-ended
