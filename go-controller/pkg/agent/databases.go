@@ -89,13 +89,9 @@ func rowHandler(changed func(m model.Model, gone bool)) cache.EventHandler {
 
 // binding returns the Port_Binding of a logical port, or nil.
 func binding(ctx context.Context, south *ovsdb.Client, logicalPort string) (*sb.PortBinding, error) {
-	b := &sb.PortBinding{LogicalPort: logicalPort}
-	found, err := get(ctx, south, b)
+	b, err := find(ctx, south, &sb.PortBinding{LogicalPort: logicalPort})
 	if err != nil {
-		return nil, fmt.Errorf("port binding %s: %w", logicalPort, err)
-	}
-	if !found {
-		return nil, nil
+		return nil, fmt.Errorf("look up the port binding %s: %w", logicalPort, err)
 	}
 	return b, nil
 }
