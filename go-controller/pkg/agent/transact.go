@@ -51,8 +51,8 @@ func (t *transaction) commit(session context.Context) error {
 	return nil
 }
 
-// initialize makes the row of the table Open_vSwitch in an empty database, as `ovs-vsctl init` does. It must have a value:
-// libovsdb 0.8.1 leaves an empty row out of the operation, and the server refuses that.
+// initialize makes the row of the table Open_vSwitch in an empty database, as `ovs-vsctl init` does. It must have a
+// value: libovsdb 0.8.1 leaves an empty row out of the operation, and the server refuses that.
 func (t *transaction) initialize(externalIDs map[string]string) {
 	t.add(t.c.Create(&vswitch.OpenvSwitch{UUID: "open_vswitch", ExternalIDs: externalIDs}))
 }

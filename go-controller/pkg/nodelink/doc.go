@@ -34,7 +34,8 @@ func PodPort(namespace, name string) string { return namespace + "/" + name }
 const (
 	// AliasRouter is the gateway router.
 	AliasRouter = 1
-	// AliasHost stands for the host towards the router. No interface has it: br-ex's flows turn it into the node's own address.
+	// AliasHost stands for the host towards the router. No interface has it: br-ex's flows turn it into the node's own
+	// address.
 	AliasHost = 2
 	// AliasBridge is on br-ex itself, so that the host has a route to the router.
 	AliasBridge = 3

@@ -23,7 +23,8 @@ func (m *monitored) Monitor(_ context.Context, asked *client.Monitor) (client.Mo
 	return client.MonitorCookie{}, nil
 }
 
-// libovsdb asks for all columns of a table for which none are named, also those that ovn-controller changes all the time.
+// libovsdb asks for all columns of a table for which none are named, also those that ovn-controller changes all the
+// time.
 func TestOnlyColumnsOfTheModelAreWatched(t *testing.T) {
 	target, err := Southbound(config.OVN{})
 	require.NoError(t, err)

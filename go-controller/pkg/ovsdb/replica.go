@@ -40,8 +40,8 @@ type Replica struct {
 	changed chan struct{}
 }
 
-// Replicate connects to a database and copies the columns of its Go types. It tries again until it succeeds or ctx ends, and
-// then returns the last attempt's error: one sentence that names the database, the remote and what to do.
+// Replicate connects to a database and copies the columns of its Go types. It tries again until it succeeds or ctx
+// ends, and then returns the last attempt's error: one sentence that names the database, the remote and what to do.
 func Replicate(ctx context.Context, t Target, log logr.Logger) (*Replica, error) {
 	r := &Replica{target: t, log: log.WithValues("database", t.Name), remotes: t.remotes(), changed: make(chan struct{})}
 	r.working, r.stop = context.WithCancel(context.Background())
