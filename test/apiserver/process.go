@@ -6,11 +6,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
-	"syscall"
 	"time"
 
+	"github.com/woven-network/woven/test/child"
 	"github.com/woven-network/woven/test/sandbox/pki"
 )
 
@@ -94,28 +93,18 @@ func (s *Server) ready() error {
 type process struct {
 	cmd    *exec.Cmd
 	log    string
-	exited chan struct{}
+	exited <-chan struct{}
 }
 
 func run(dir, program string, arguments ...string) (*process, error) {
-	p := &process{cmd: exec.Command(program, arguments...), log: filepath.Join(dir, filepath.Base(program)+".log"), exited: make(chan struct{})}
+	p := &process{cmd: exec.Command(program, arguments...), log: filepath.Join(dir, filepath.Base(program)+".log")}
 	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
 	p.cmd.Stdout, p.cmd.Stderr, p.cmd.Dir = log, log, dir
-	// A test that is killed leaves nothing behind. The signal comes when the starting thread ends, so that thread stays.
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	started := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		started <- p.cmd.Start()
-		_ = p.cmd.Wait()
-		close(p.exited)
-	}()
-	if err := <-started; err != nil {
+	if p.exited, err = child.Start(p.cmd); err != nil {
 		return nil, fmt.Errorf("%s: %w", program, err)
 	}
 	return p, nil

@@ -19,6 +19,7 @@ import (
 
 	"github.com/woven-network/woven/go-controller/pkg/cni"
 	"github.com/woven-network/woven/go-controller/pkg/config"
+	"github.com/woven-network/woven/go-controller/pkg/pause"
 )
 
 // Options are what the agent is told.
@@ -123,10 +124,8 @@ func runNode(ctx context.Context, o Options, n *node, m *metrics) error {
 				break
 			}
 			o.Log.Info("looking again for a chassis with this machine's tunnel address", "reason", err.Error())
-			select {
-			case <-ctx.Done():
+			if !pause.For(ctx, retryInterval) {
 				return nil
-			case <-time.After(retryInterval):
 			}
 		}
 		<-ctx.Done()
@@ -176,10 +175,8 @@ func watchKernelAlways(ctx context.Context, wake func(), doubt func(hostEnd stri
 			return nil
 		}
 		log.Info("watching the kernel again", "reason", fmt.Sprint(err))
-		select {
-		case <-ctx.Done():
+		if !pause.For(ctx, retryInterval) {
 			return nil
-		case <-time.After(retryInterval):
 		}
 	}
 }

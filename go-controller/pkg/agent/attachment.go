@@ -13,6 +13,7 @@ import (
 
 	"github.com/ovn-kubernetes/libovsdb/client"
 
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
 	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
 )
@@ -48,7 +49,7 @@ func (a attachment) externalIDs() map[string]string {
 	return map[string]string{
 		keyIfaceID: a.Pod, keyIfaceVersion: a.UID, keyAttachedMAC: a.MAC.String(),
 		keyContainer: a.Container, keyIfName: a.IfName, keySandbox: a.Sandbox,
-		keyAddresses: words(a.Addresses), keyGateways: words(a.Gateways),
+		keyAddresses: nodelink.Words(a.Addresses), keyGateways: nodelink.Words(a.Gateways),
 	}
 }
 
@@ -79,14 +80,6 @@ func attachmentOf(i *vswitch.Interface) (attachment, error) {
 		a.Gateways = append(a.Gateways, g)
 	}
 	return a, nil
-}
-
-func words[T fmt.Stringer](values []T) string {
-	var texts []string
-	for _, v := range values {
-		texts = append(texts, v.String())
-	}
-	return strings.Join(texts, " ")
 }
 
 // attachments keeps the rows of pods' interfaces in the Open_vSwitch database.

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/woven-network/woven/go-controller/pkg/ipam"
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/sb"
 )
 
@@ -27,21 +29,18 @@ type podPort struct {
 	Gateways  []netip.Addr
 }
 
-// routerOf is the logical router's address in a node's pod network: the first.
-func routerOf(subnet netip.Prefix) netip.Addr { return subnet.Masked().Addr().Next() }
-
 // hostPortOf reads the Port_Binding of the node's own port.
 func hostPortOf(b *sb.PortBinding) (hostPort, error) {
 	var h hostPort
-	for _, text := range strings.Fields(b.ExternalIDs[keySubnets]) {
+	for _, text := range strings.Fields(b.ExternalIDs[nodelink.SubnetsKey]) {
 		p, err := netip.ParsePrefix(text)
 		if err != nil {
-			return h, fmt.Errorf("port binding %s: external_ids:%s: %w", b.LogicalPort, keySubnets, err)
+			return h, fmt.Errorf("port binding %s: external_ids:%s: %w", b.LogicalPort, nodelink.SubnetsKey, err)
 		}
 		h.Subnets = append(h.Subnets, p.Masked())
 	}
 	if len(h.Subnets) == 0 {
-		return h, fmt.Errorf("port binding %s: external_ids:%s is empty", b.LogicalPort, keySubnets)
+		return h, fmt.Errorf("port binding %s: external_ids:%s is empty", b.LogicalPort, nodelink.SubnetsKey)
 	}
 	var err error
 	h.MAC, h.Addresses, err = addressesOf(b, h.Subnets)
@@ -54,7 +53,7 @@ func podPortOf(b *sb.PortBinding, subnets []netip.Prefix) (podPort, error) {
 	var err error
 	p.MAC, p.Addresses, err = addressesOf(b, subnets)
 	for _, a := range p.Addresses {
-		p.Gateways = append(p.Gateways, routerOf(a))
+		p.Gateways = append(p.Gateways, ipam.Router(a))
 	}
 	return p, err
 }
@@ -64,20 +63,12 @@ func addressesOf(b *sb.PortBinding, subnets []netip.Prefix) (net.HardwareAddr, [
 	if len(b.MAC) == 0 {
 		return nil, nil, fmt.Errorf("port binding %s has no address", b.LogicalPort)
 	}
-	fields := strings.Fields(b.MAC[0])
-	if len(fields) < 2 {
-		return nil, nil, fmt.Errorf("port binding %s: %q is not a MAC and IPs", b.LogicalPort, b.MAC[0])
-	}
-	mac, err := net.ParseMAC(fields[0])
+	mac, ips, err := nodelink.ParsePortAddresses(b.MAC[0])
 	if err != nil {
 		return nil, nil, fmt.Errorf("port binding %s: %w", b.LogicalPort, err)
 	}
 	var addresses []netip.Prefix
-	for _, text := range fields[1:] {
-		a, err := netip.ParseAddr(text)
-		if err != nil {
-			return nil, nil, fmt.Errorf("port binding %s: %w", b.LogicalPort, err)
-		}
+	for _, a := range ips {
 		i := slices.IndexFunc(subnets, func(s netip.Prefix) bool { return s.Contains(a) })
 		if i < 0 {
 			return nil, nil, fmt.Errorf("port binding %s: %s is in no pod network of this node %v", b.LogicalPort, a, subnets)

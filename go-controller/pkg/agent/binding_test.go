@@ -9,13 +9,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/sb"
 )
 
 func hostBinding() *sb.PortBinding {
 	return &sb.PortBinding{
 		LogicalPort: "a-host", MAC: []string{"0a:58:0a:f4:01:02 10.244.1.2 fd00:10:244:1::2"},
-		ExternalIDs: map[string]string{keySubnets: "10.244.1.0/24 fd00:10:244:1::/64"},
+		ExternalIDs: map[string]string{nodelink.SubnetsKey: "10.244.1.0/24 fd00:10:244:1::/64"},
 	}
 }
 
@@ -23,12 +24,12 @@ func TestPortsOfBindings(t *testing.T) {
 	h, err := hostPortOf(hostBinding())
 	require.NoError(t, err)
 	require.Equal(t, "0a:58:0a:f4:01:02", h.MAC.String())
-	require.Equal(t, "10.244.1.2/24 fd00:10:244:1::2/64", words(h.Addresses))
+	require.Equal(t, "10.244.1.2/24 fd00:10:244:1::2/64", nodelink.Words(h.Addresses))
 
 	p, err := podPortOf(&sb.PortBinding{LogicalPort: "ns/pod", MAC: []string{"0a:58:0a:f4:01:03 10.244.1.3 fd00:10:244:1::3"}}, h.Subnets)
 	require.NoError(t, err)
-	require.Equal(t, "10.244.1.3/24 fd00:10:244:1::3/64", words(p.Addresses))
-	require.Equal(t, "10.244.1.1 fd00:10:244:1::1", words(p.Gateways))
+	require.Equal(t, "10.244.1.3/24 fd00:10:244:1::3/64", nodelink.Words(p.Addresses))
+	require.Equal(t, "10.244.1.1 fd00:10:244:1::1", nodelink.Words(p.Gateways))
 
 	for mac, want := range map[string]string{
 		"":                             "has no address",

@@ -73,16 +73,14 @@ func (r *runtimeTest) ready() {
 // bind makes a pod's port as woven-controller and northd do.
 func (r *runtimeTest) bind(pod, uid string) {
 	r.pods++
-	datapath := &sb.DatapathBinding{UUID: "datapath", TunnelKey: r.pods}
+	datapath := libovsdb.Operation{Op: libovsdb.OperationInsert, Table: "Datapath_Binding", UUIDName: "datapath", Row: libovsdb.Row{"tunnel_key": r.pods}}
 	port := &sb.PortBinding{
-		UUID: "port", LogicalPort: "ns/" + pod, Datapath: datapath.UUID, TunnelKey: 1, MAC: []string{fmt.Sprintf("0a:58:0a:f4:01:%02x 10.244.1.%d fd00:10:244:1::%x", r.pods+2, r.pods+2, r.pods+2)},
+		UUID: "port", LogicalPort: "ns/" + pod, Datapath: datapath.UUIDName, TunnelKey: 1, MAC: []string{fmt.Sprintf("0a:58:0a:f4:01:%02x 10.244.1.%d fd00:10:244:1::%x", r.pods+2, r.pods+2, r.pods+2)},
 		Options: map[string]string{"requested-chassis": "a", "iface-id-ver": uid},
 	}
-	ops, err := r.south.Create(datapath)
+	ops, err := r.south.Create(port)
 	require.NoError(r.t, err)
-	more, err := r.south.Create(port)
-	require.NoError(r.t, err)
-	r.commit(r.south, append(ops, more...))
+	r.commit(r.south, append(ops, datapath))
 }
 
 // install does what ovn-controller does, for every interface that has an iface-id.

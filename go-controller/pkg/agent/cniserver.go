@@ -14,6 +14,7 @@ import (
 	"github.com/go-logr/logr"
 
 	"github.com/woven-network/woven/go-controller/pkg/cni"
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
 )
 
@@ -119,7 +120,7 @@ func podOf(request cni.Request) (attachment, error) {
 		return a, types.NewError(types.ErrInvalidEnvironmentVariables, "CNI_ARGS cannot be read", err.Error())
 	}
 	if args.K8S_POD_NAME != "" {
-		a.Pod = string(args.K8S_POD_NAMESPACE + "/" + args.K8S_POD_NAME)
+		a.Pod = nodelink.PodPort(string(args.K8S_POD_NAMESPACE), string(args.K8S_POD_NAME))
 		a.UID = string(args.K8S_POD_UID)
 	}
 	if request.Command == cni.Add && (a.Pod == "" || a.UID == "") {

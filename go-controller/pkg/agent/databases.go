@@ -11,30 +11,19 @@ import (
 	libovsdb "github.com/ovn-kubernetes/libovsdb/ovsdb"
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/sb"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
 	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
 )
 
-// dialLocal connects to the node's Open_vSwitch database and watches the few columns that the agent uses; its
-// statistics columns change every few seconds and would be most of the traffic.
+// dialLocal connects to the node's Open_vSwitch database and watches the few columns that the agent uses.
 func dialLocal(ctx context.Context, remote string, log logr.Logger) (*ovsdb.Client, error) {
 	target, err := ovsdb.Vswitch(remote)
 	if err != nil {
 		return nil, err
 	}
-	var (
-		o vswitch.OpenvSwitch
-		b vswitch.Bridge
-		p vswitch.Port
-		i vswitch.Interface
-	)
-	return ovsdb.Dial(ctx, target, log,
-		client.WithTable(&o, &o.Bridges, &o.ExternalIDs),
-		client.WithTable(&b, &b.Name, &b.Ports, &b.DatapathType, &b.FailMode, &b.ExternalIDs, &b.OtherConfig),
-		client.WithTable(&p, &p.Name, &p.Interfaces, &p.ExternalIDs, &p.OtherConfig),
-		client.WithTable(&i, &i.Name, &i.Type, &i.Ofport, &i.Error, &i.MAC, &i.MTURequest, &i.Options, &i.ExternalIDs),
-	)
+	return ovsdb.Dial(ctx, target, log)
 }
 
 // dialSouthbound connects to the Southbound database and watches the ports that the controller wants on this node.
@@ -46,11 +35,8 @@ func dialSouthbound(ctx context.Context, c config.OVN, node string, log logr.Log
 		return nil, err
 	}
 	var p sb.PortBinding
-	here := model.Condition{Field: &p.Options, Function: libovsdb.ConditionIncludes, Value: map[string]string{"requested-chassis": node}}
-	// Datapath and tunnel key are an index of the table. libovsdb looks a row up by every index; left unwatched, the two
-	// would be zero in all rows, and a row asked for by its name would be found to be any other.
-	return ovsdb.Dial(ctx, target, log,
-		client.WithConditionalTable(&p, []model.Condition{here}, &p.LogicalPort, &p.MAC, &p.Options, &p.ExternalIDs, &p.Datapath, &p.TunnelKey))
+	here := model.Condition{Field: &p.Options, Function: libovsdb.ConditionIncludes, Value: map[string]string{nodelink.RequestedChassis: node}}
+	return ovsdb.Dial(ctx, target, log, client.WithConditionalTable(&p, []model.Condition{here}))
 }
 
 // listenLocal tells waiting CNI commands, and the node's loop by wake and doubt, of changed rows.
@@ -85,7 +71,7 @@ func listenSouthbound(south *ovsdb.Client, news *news, wake func()) {
 	south.Cache().AddEventHandler(rowHandler(func(m model.Model, _ bool) {
 		if r, ok := m.(*sb.PortBinding); ok {
 			news.tell(bindingTopic(r.LogicalPort))
-			if r.ExternalIDs[keySubnets] != "" {
+			if r.ExternalIDs[nodelink.SubnetsKey] != "" {
 				wake()
 			}
 		}
@@ -103,13 +89,9 @@ func rowHandler(changed func(m model.Model, gone bool)) cache.EventHandler {
 
 // binding returns the Port_Binding of a logical port, or nil.
 func binding(ctx context.Context, south *ovsdb.Client, logicalPort string) (*sb.PortBinding, error) {
-	b := &sb.PortBinding{LogicalPort: logicalPort}
-	found, err := get(ctx, south, b)
+	b, err := find(ctx, south, &sb.PortBinding{LogicalPort: logicalPort})
 	if err != nil {
-		return nil, fmt.Errorf("port binding %s: %w", logicalPort, err)
-	}
-	if !found {
-		return nil, nil
+		return nil, fmt.Errorf("look up the port binding %s: %w", logicalPort, err)
 	}
 	return b, nil
 }

@@ -12,6 +12,8 @@
 // its own goroutine and waits on events, never on time.
 package agent
 
+import "github.com/woven-network/woven/go-controller/pkg/nodelink"
+
 // The names that this package gives to things outside of it.
 const (
 	// bridgeInt is OVN's integration bridge (ovn-controller(8)).
@@ -20,17 +22,13 @@ const (
 	bridgeEx = "br-ex"
 	// hostInterface is the internal port by which the node itself is on its pod network.
 	hostInterface = "ovn0"
-	// physicalNetwork is the name that localnet ports have in options:network_name.
-	physicalNetwork = "physnet"
 )
 
-// Keys of external_ids that are ours.
+// Keys of external_ids that are ours, beside nodelink.SubnetsKey.
 const (
 	prefix = "woven.network/"
 	// keyUplink, in the Bridge row of br-ex: what was taken from the NIC (type memory).
 	keyUplink = prefix + "uplink"
-	// keySubnets, in the Port_Binding of the node's own port: the node's pod networks.
-	keySubnets = prefix + "subnets"
 	// The others are in the Interface row of a pod and hold all state of its CNI attachment.
 	keyContainer = prefix + "container"
 	keyIfName    = prefix + "ifname"
@@ -42,7 +40,7 @@ const (
 // Keys of external_ids that OVN reads or writes, see ovn-controller(8) and Open vSwitch's IntegrationGuide.
 const (
 	keyIfaceID      = "iface-id"
-	keyIfaceVersion = "iface-id-ver"
+	keyIfaceVersion = nodelink.InterfaceVersion
 	keyAttachedMAC  = "attached-mac"
 	keyInstalled    = "ovn-installed"
 )

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
+	"github.com/woven-network/woven/go-controller/pkg/ipam"
 )
 
 // Priorities of routing rules (ip-rule(8)).
@@ -54,7 +55,7 @@ type hostRule struct {
 func planHost(h hostPort, ips []netip.Addr, c *config.Parsed) hostPlan {
 	p := hostPlan{Addresses: h.Addresses}
 	for _, subnet := range h.Subnets {
-		is4, router := subnet.Addr().Is4(), routerOf(subnet)
+		is4, router := subnet.Addr().Is4(), ipam.Router(subnet)
 		var own netip.Addr
 		for _, a := range h.Addresses {
 			if subnet.Contains(a.Addr()) {

@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 )
 
 const nicMAC = "02:00:00:00:00:0b"
@@ -146,7 +148,7 @@ func again(t *testing.T, u uplink) uplink {
 }
 
 func sprint(hops []netip.Addr) string {
-	return "[" + words(hops) + "]"
+	return "[" + nodelink.Words(hops) + "]"
 }
 
 // An ssh session must not notice. br-ex is a bridge of the kernel's here, which takes the packets from the

@@ -3,7 +3,7 @@ package agent
 import (
 	"context"
 
-	"github.com/woven-network/woven/go-controller/pkg/gateway"
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
 )
 
@@ -25,13 +25,16 @@ func (n *node) rows(session context.Context, up uplink, host *hostPort, mtu int)
 	}
 	if root == nil {
 		// The rest follows when the row is there, which is an event.
-		t.initialize()
+		t.initialize(n.externalIDs(up, ""))
 		return t, nil
 	}
 	own := &vswitch.OpenvSwitch{UUID: root.UUID}
-	t.merge(own, &own.ExternalIDs, root.ExternalIDs, n.externalIDs(up, root.ExternalIDs[gateway.OptionsKey]))
+	t.merge(own, &own.ExternalIDs, root.ExternalIDs, n.externalIDs(up, root.ExternalIDs[nodelink.OptionsKey]))
 	return t, n.bridges(session, t, own, up, host, mtu)
 }
+
+// hostName is the logical port of ovn0.
+func (n *node) hostName() string { return nodelink.HostPort(n.name) }
 
 // externalIDs is what ovn-controller reads (ovn-controller(8)).
 func (n *node) externalIDs(up uplink, options string) map[string]string {
@@ -42,7 +45,7 @@ func (n *node) externalIDs(up uplink, options string) map[string]string {
 		"ovn-encap-type":           "geneve",
 		"ovn-encap-ip":             n.ips[0].String(),
 		"ovn-bridge":               bridgeInt,
-		"ovn-bridge-mappings":      physicalNetwork + ":" + bridgeEx,
+		"ovn-bridge-mappings":      nodelink.PhysicalNetwork + ":" + bridgeEx,
 		"ovn-bridge-datapath-type": n.config.Datapath,
 		// One router joins all switches of the cluster, so every node needs nearly every row; without conditions
 		// the Southbound server does not have to evaluate them for each node and row.
@@ -50,7 +53,7 @@ func (n *node) externalIDs(up uplink, options string) map[string]string {
 		// A restarted ovn-controller keeps the flows it finds until it has computed its own.
 		"ovn-ofctrl-wait-before-clear": "2000",
 		"ct-zone-range":                ovnZones,
-		gateway.OptionsKey:             up.gateway(n.ips).Merge(options),
+		nodelink.OptionsKey:            up.gateway(n.ips).Merge(options),
 	}
 }
 

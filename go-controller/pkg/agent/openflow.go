@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"time"
+
+	"github.com/woven-network/woven/go-controller/pkg/pause"
 )
 
 // OpenFlow message types, the same in every version (OpenFlow 1.4, A.1).
@@ -25,13 +27,9 @@ const openFlow10 = 1
 // a connection open, says nothing on it but hello and the answers to echo requests, and sees it close.
 func watchSwitch(ctx context.Context, socket string, changed func()) {
 	const retry = 200 * time.Millisecond
-	for ctx.Err() == nil {
+	for again := true; again; again = pause.For(ctx, retry) {
 		// The error is that ovs-vswitchd is not there (any more), which the node's loop finds and reports too.
 		_ = watchConnection(ctx, socket, changed)
-		select {
-		case <-ctx.Done():
-		case <-time.After(retry):
-		}
 	}
 }
 

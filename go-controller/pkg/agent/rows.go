@@ -7,19 +7,21 @@ import (
 	"slices"
 
 	"github.com/ovn-kubernetes/libovsdb/client"
-	"github.com/ovn-kubernetes/libovsdb/model"
 
 	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
 	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
 )
 
-// get fills in a row by its index; false if there is none.
-func get(ctx context.Context, c *ovsdb.Client, row model.Model) (bool, error) {
+// find returns a row that has the index of the given one, or nil.
+func find[T any](ctx context.Context, c *ovsdb.Client, row *T) (*T, error) {
 	err := c.Get(ctx, row)
 	if errors.Is(err, client.ErrNotFound) {
-		return false, nil
+		return nil, nil
 	}
-	return err == nil, err
+	if err != nil {
+		return nil, err
+	}
+	return row, nil
 }
 
 // switchRow returns the one row of the table Open_vSwitch, or nil in a database that nobody has initialized.
@@ -36,32 +38,17 @@ func switchRow(ctx context.Context, c *ovsdb.Client) (*vswitch.OpenvSwitch, erro
 
 // bridgeRow returns a bridge by name, or nil.
 func bridgeRow(ctx context.Context, c *ovsdb.Client, name string) (*vswitch.Bridge, error) {
-	b := &vswitch.Bridge{Name: name}
-	found, err := get(ctx, c, b)
-	if err != nil || !found {
-		return nil, err
-	}
-	return b, nil
+	return find(ctx, c, &vswitch.Bridge{Name: name})
 }
 
 // portRow returns a port by name, or nil.
 func portRow(ctx context.Context, c *ovsdb.Client, name string) (*vswitch.Port, error) {
-	p := &vswitch.Port{Name: name}
-	found, err := get(ctx, c, p)
-	if err != nil || !found {
-		return nil, err
-	}
-	return p, nil
+	return find(ctx, c, &vswitch.Port{Name: name})
 }
 
 // interfaceRow returns an interface by name, or nil.
 func interfaceRow(ctx context.Context, c *ovsdb.Client, name string) (*vswitch.Interface, error) {
-	i := &vswitch.Interface{Name: name}
-	found, err := get(ctx, c, i)
-	if err != nil || !found {
-		return nil, err
-	}
-	return i, nil
+	return find(ctx, c, &vswitch.Interface{Name: name})
 }
 
 // ofport returns an interface's OpenFlow port number, or 0 as long as it has none; an error says why

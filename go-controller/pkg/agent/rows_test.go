@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/vishvananda/netlink"
 
-	"github.com/woven-network/woven/go-controller/pkg/gateway"
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/schema"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
 	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
@@ -116,7 +116,7 @@ br-ex netdev standalone
 
 	root, err := switchRow(t.Context(), c)
 	require.NoError(t, err)
-	g, err := gateway.Parse(root.ExternalIDs[gateway.OptionsKey])
+	g, err := nodelink.ParseGateway(root.ExternalIDs[nodelink.OptionsKey])
 	require.NoError(t, err)
 	require.Equal(t, "woven-mac=02:00:00:00:00:0b,woven-ip4=192.0.2.11/24,woven-via4=192.0.2.1", g.String())
 

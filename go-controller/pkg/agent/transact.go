@@ -13,7 +13,8 @@ import (
 	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
 )
 
-// This file alone writes to a database, and only to the node's own: the Northbound database is nbsync's.
+// This file alone writes to the node's own database. renamed.go has the one write of an agent to the Southbound
+// database; the Northbound one is nbsync's. The linter refuses any other call of Transact.
 
 // transaction collects operations that are made from the cache of one connection and sent over the same.
 type transaction struct {
@@ -50,9 +51,10 @@ func (t *transaction) commit(session context.Context) error {
 	return nil
 }
 
-// initialize makes the row of the table Open_vSwitch in an empty database, as `ovs-vsctl init` does.
-func (t *transaction) initialize() {
-	t.add(t.c.Create(&vswitch.OpenvSwitch{UUID: "open_vswitch"}))
+// initialize makes the row of the table Open_vSwitch in an empty database, as `ovs-vsctl init` does. It must have a
+// value: libovsdb 0.8.1 leaves an empty row out of the operation, and the server refuses that.
+func (t *transaction) initialize(externalIDs map[string]string) {
+	t.add(t.c.Create(&vswitch.OpenvSwitch{UUID: "open_vswitch", ExternalIDs: externalIDs}))
 }
 
 // bridge makes a bridge with its local port, or changes what differs. Other keys of its maps are left.

@@ -158,9 +158,6 @@ func (n *node) rescue() (away bool, err error) {
 	return rescue(n.memory)
 }
 
-// hostName is the logical port of the node itself.
-func (n *node) hostName() string { return n.name + "-host" }
-
 func podMTU(underlay, limit int) int {
 	mtu := underlay - geneveOverhead
 	if limit != 0 {

@@ -14,7 +14,7 @@ import (
 
 	"github.com/woven-network/woven/go-controller/pkg/cni"
 	"github.com/woven-network/woven/go-controller/pkg/config"
-	"github.com/woven-network/woven/go-controller/pkg/gateway"
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
 	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
 )
@@ -166,10 +166,10 @@ func giveBackRows(session context.Context, local *ovsdb.Client, n *node) error {
 	// Without these an ovn-controller that runs on has no Southbound database. It makes br-int anew all the same
 	// (OVN 25.03), but an empty one.
 	ours := n.externalIDs(uplink{nic: &netlink.Dummy{}}, "")
-	others := gateway.Gateway{}.Merge(root.ExternalIDs[gateway.OptionsKey])
-	t.forget(own, &own.ExternalIDs, root.ExternalIDs, func(key string) bool { return ours[key] == "" && (key != gateway.OptionsKey || others != "") })
+	others := nodelink.Gateway{}.Merge(root.ExternalIDs[nodelink.OptionsKey])
+	t.forget(own, &own.ExternalIDs, root.ExternalIDs, func(key string) bool { return ours[key] == "" && (key != nodelink.OptionsKey || others != "") })
 	if others != "" {
-		t.merge(own, &own.ExternalIDs, root.ExternalIDs, map[string]string{gateway.OptionsKey: others})
+		t.merge(own, &own.ExternalIDs, root.ExternalIDs, map[string]string{nodelink.OptionsKey: others})
 	}
 	return t.commit(session)
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	"github.com/woven-network/woven/go-controller/pkg/gateway"
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 )
 
 // uplink is the node's NIC and what br-ex has from it.
@@ -123,8 +123,8 @@ func (u uplink) move() error {
 }
 
 // gateway is what the controller must know of this node.
-func (u uplink) gateway(ips []netip.Addr) gateway.Gateway {
-	return gateway.Gateway{MAC: u.nic.Attrs().HardwareAddr, Addresses: u.memory.of(ips), NextHops: u.memory.nextHops()}
+func (u uplink) gateway(ips []netip.Addr) nodelink.Gateway {
+	return nodelink.Gateway{MAC: u.nic.Attrs().HardwareAddr, Addresses: u.memory.of(ips), NextHops: u.memory.nextHops()}
 }
 
 // routerAdvertisements tells whether the node's network configures IPv6 by router advertisements.

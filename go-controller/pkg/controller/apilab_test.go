@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"net"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,8 +22,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
-	"github.com/woven-network/woven/go-controller/pkg/gateway"
 	"github.com/woven-network/woven/go-controller/pkg/kube"
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/nb"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/sb"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/schema"
@@ -218,15 +217,10 @@ func (l *apiLab) chassis(name string, mac byte, via string, addresses ...string)
 			options += ",woven-ip4=" + a
 		}
 	}
-	_, err := gateway.Parse(options)
+	_, err := nodelink.ParseGateway(options)
 	require.NoError(l, err)
-	encap, err := l.southbound.Create(&sb.Encap{UUID: "encap", ChassisName: name, IP: strings.Split(addresses[0], "/")[0], Type: sb.EncapTypeGeneve})
-	require.NoError(l, err)
-	create, err := l.southbound.Create(&sb.Chassis{
-		Name: name, Hostname: name, Encaps: []string{"encap"}, OtherConfig: map[string]string{gateway.OptionsKey: options},
-	})
-	require.NoError(l, err)
-	l.tell(slices.Concat(l.noMore(name), encap, create))
+	ip, _, _ := strings.Cut(addresses[0], "/")
+	l.tell(append(l.noMore(name), register(name, ip, options)...))
 }
 
 // noChassis removes a node's chassis, as ovn-controller does when it is stopped.

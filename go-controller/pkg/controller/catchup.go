@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/tools/pager"
 
 	"github.com/woven-network/woven/go-controller/pkg/kube"
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/nb"
 	"github.com/woven-network/woven/go-controller/pkg/pod"
 	"github.com/woven-network/woven/go-controller/pkg/row"
@@ -64,7 +65,7 @@ func doubtfulPods(view *kube.View, ports []*nb.LogicalSwitchPort) map[types.Name
 	doubtful := map[types.NamespacedName]bool{}
 	for _, port := range ports {
 		name, ours := pod.NamespacedName(row.Owner(port.ExternalIDs[row.OwnerKey]))
-		if ours && uidOf(view.PodMeta(name.Namespace, name.Name)) != port.Options[pod.UIDOption] {
+		if ours && uidOf(view.PodMeta(name.Namespace, name.Name)) != port.Options[nodelink.InterfaceVersion] {
 			doubtful[name] = true
 		}
 	}

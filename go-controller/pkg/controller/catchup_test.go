@@ -20,8 +20,8 @@ import (
 
 	"github.com/woven-network/woven/go-controller/pkg/kube"
 	"github.com/woven-network/woven/go-controller/pkg/kube/kubetest"
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/nb"
-	"github.com/woven-network/woven/go-controller/pkg/pod"
 	"github.com/woven-network/woven/go-controller/pkg/row"
 )
 
@@ -31,7 +31,7 @@ func podOfUID(name, uid string) *corev1.Pod {
 
 func portOfUID(name, uid string) *nb.LogicalSwitchPort {
 	return &nb.LogicalSwitchPort{
-		Name: "ns/" + name, ExternalIDs: map[string]string{row.OwnerKey: "pod/ns/" + name}, Options: map[string]string{pod.UIDOption: uid},
+		Name: "ns/" + name, ExternalIDs: map[string]string{row.OwnerKey: "pod/ns/" + name}, Options: map[string]string{nodelink.InterfaceVersion: uid},
 	}
 }
 

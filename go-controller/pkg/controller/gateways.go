@@ -11,7 +11,7 @@ import (
 	"github.com/ovn-kubernetes/libovsdb/model"
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
-	"github.com/woven-network/woven/go-controller/pkg/gateway"
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/sb"
 	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
 )
@@ -26,21 +26,21 @@ type gateways struct {
 	// chassis maps the name of a chassis in the Southbound database, which is the node's, to what its row says.
 	chassis map[string]told
 	// known maps a node to the last that is known of it.
-	known map[string]gateway.Gateway
+	known map[string]nodelink.Gateway
 }
 
 // told is what a row of the Chassis table says.
 type told struct {
 	uuid    string
-	gateway gateway.Gateway
+	gateway nodelink.Gateway
 }
 
 func newGateways(log logr.Logger, changed func(node string)) *gateways {
-	return &gateways{log: log, changed: changed, chassis: map[string]told{}, known: map[string]gateway.Gateway{}}
+	return &gateways{log: log, changed: changed, chassis: map[string]told{}, known: map[string]nodelink.Gateway{}}
 }
 
 // of returns a node's gateway; zero if its agent has never told.
-func (g *gateways) of(node string) gateway.Gateway {
+func (g *gateways) of(node string) nodelink.Gateway {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.known[node]
@@ -72,7 +72,7 @@ func (g *gateways) reset(node string) {
 }
 
 // remember sets what is known of a node from before.
-func (g *gateways) remember(node string, was gateway.Gateway) {
+func (g *gateways) remember(node string, was nodelink.Gateway) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.known[node] = was
@@ -91,7 +91,7 @@ func (g *gateways) names() []string {
 
 // set notes what a chassis' row says.
 func (g *gateways) set(name, uuid, options string) {
-	now, err := gateway.Parse(options)
+	now, err := nodelink.ParseGateway(options)
 	if err != nil {
 		g.log.Error(err, "a chassis tells nonsense of its gateway; what was known stays", "chassis", name)
 	}
@@ -150,6 +150,6 @@ func (g *gateways) watch(ctx context.Context, c config.OVN) error {
 
 func (g *gateways) seen(m model.Model) {
 	if chassis, ok := m.(*sb.Chassis); ok {
-		g.set(chassis.Name, chassis.UUID, chassis.OtherConfig[gateway.OptionsKey])
+		g.set(chassis.Name, chassis.UUID, chassis.OtherConfig[nodelink.OptionsKey])
 	}
 }

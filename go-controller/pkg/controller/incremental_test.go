@@ -17,9 +17,9 @@ import (
 	"k8s.io/client-go/tools/record"
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
-	"github.com/woven-network/woven/go-controller/pkg/gateway"
 	"github.com/woven-network/woven/go-controller/pkg/golden"
 	"github.com/woven-network/woven/go-controller/pkg/kube"
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/row"
 )
 
@@ -113,7 +113,7 @@ func (w *world) randomChange(r *rand.Rand) string {
 		return w.randomNode(r)
 	case 1:
 		name := fmt.Sprint("node-", r.IntN(4))
-		g := gateway.Gateway{MAC: net.HardwareAddr{2, 0, 0, 0, 0, byte(r.IntN(3))}}
+		g := nodelink.Gateway{MAC: net.HardwareAddr{2, 0, 0, 0, 0, byte(r.IntN(3))}}
 		g.Addresses = []netip.Prefix{netip.MustParsePrefix(fmt.Sprintf("172.30.0.%d/24", 10+r.IntN(3)))}
 		if r.IntN(4) == 0 {
 			w.gateways.unset(name, "row")

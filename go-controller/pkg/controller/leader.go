@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/woven-network/woven/go-controller/pkg/kube"
+	"github.com/woven-network/woven/go-controller/pkg/pause"
 )
 
 // leaseName is the name of the Lease that the leader holds.
@@ -113,7 +114,7 @@ func (e *election) acquire(ctx context.Context) *coordinationv1.Lease {
 	var since time.Time
 	told := ""
 	for {
-		pause := askAgain
+		delay := askAgain
 		lease, err := e.get(ctx)
 		switch {
 		case apierrors.IsNotFound(err):
@@ -123,14 +124,14 @@ func (e *election) acquire(ctx context.Context) *coordinationv1.Lease {
 				seen, since = lease, time.Now()
 			}
 			if time.Since(since) < durationOf(lease) {
-				pause, err = wait.Jitter(retryPeriod, 0.2), fmt.Errorf("%s leads", *lease.Spec.HolderIdentity)
+				delay, err = wait.Jitter(retryPeriod, 0.2), fmt.Errorf("%s leads", *lease.Spec.HolderIdentity)
 				break
 			}
 			fallthrough
 		case err == nil:
 			lease, err = e.take(ctx, lease)
 			if apierrors.IsConflict(err) {
-				pause = 0 // By a rival, or by a renewal of our own from before an outage.
+				delay = 0 // By a rival, or by a renewal of our own from before an outage.
 			}
 		}
 		if err == nil {
@@ -140,7 +141,7 @@ func (e *election) acquire(ctx context.Context) *coordinationv1.Lease {
 			told = err.Error()
 			e.log.Info("waiting for the lease", "reason", told)
 		}
-		if !pauses(ctx, pause) {
+		if !pause.For(ctx, delay) {
 			return nil
 		}
 	}
@@ -153,7 +154,7 @@ func (e *election) keep(ctx context.Context, lease *coordinationv1.Lease, lost f
 	for {
 		asked := e.renewed.Load()
 		deadline := asked.Add(renewDeadline)
-		if !pauses(ctx, next-time.Since(*asked)) {
+		if !pause.For(ctx, next-time.Since(*asked)) {
 			return lease
 		}
 		attempt, cancel := context.WithDeadline(ctx, deadline)
@@ -276,17 +277,6 @@ func durationOf(lease *coordinationv1.Lease) time.Duration {
 	return time.Duration(*lease.Spec.LeaseDurationSeconds) * time.Second
 }
 
-// pauses waits, and returns false when ctx ends before.
-func pauses(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
-	return ctx.Err() == nil
-}
-
 // healthy returns an error for a leader that should have ended long ago: it hangs.
 func (e *election) healthy() error {
 	if last := e.renewed.Load(); last != nil && time.Since(*last) > renewDeadline+stuckAfter {
@@ -323,7 +313,7 @@ func (e *election) confirm(ctx context.Context) error {
 		case err == nil:
 			return errLeadershipTaken
 		}
-		if !pauses(ctx, askAgain) {
+		if !pause.For(ctx, askAgain) {
 			return ctx.Err()
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	clientgotesting "k8s.io/client-go/testing"
 
 	"github.com/woven-network/woven/go-controller/pkg/kube"
+	"github.com/woven-network/woven/go-controller/pkg/pause"
 )
 
 func newElection(t *testing.T, client kubernetes.Interface, identity string) *election {
@@ -234,7 +235,7 @@ func (l slowLeases) Update(ctx context.Context, lease *coordinationv1.Lease, o m
 }
 
 func slowly(ctx context.Context, takes time.Duration, lease *coordinationv1.Lease, err error) (*coordinationv1.Lease, error) {
-	if !pauses(ctx, takes) {
+	if !pause.For(ctx, takes) {
 		return nil, ctx.Err()
 	}
 	return lease, err
@@ -248,7 +249,7 @@ func TestASlowEtcdHasALeader(t *testing.T) {
 		begin, done := time.Now(), errors.New("done")
 		assert.ErrorIs(t, e.term(t.Context(), func(ctx context.Context) error {
 			assert.Less(t, time.Since(begin), 5*time.Second)
-			if !pauses(ctx, 5*time.Minute) {
+			if !pause.For(ctx, 5*time.Minute) {
 				return ctx.Err()
 			}
 			return done

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -29,6 +28,7 @@ import (
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/kube"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/nb"
+	"github.com/woven-network/woven/test/child"
 )
 
 // processEnvironment names the variable that makes this test binary a controller: only another process can be paused.
@@ -73,7 +73,7 @@ func runProcess(text string) error {
 type process struct {
 	lab    *apiLab
 	cmd    *exec.Cmd
-	exited chan struct{}
+	exited <-chan struct{}
 
 	mu     sync.Mutex
 	output bytes.Buffer
@@ -89,19 +89,11 @@ func (l *apiLab) process(alias string) *process {
 		API: l.server.Config.Host, TLS: l.server.Config.TLSClientConfig,
 	})
 	require.NoError(l, err)
-	p := &process{lab: l, cmd: exec.Command(os.Args[0]), exited: make(chan struct{})}
+	p := &process{lab: l, cmd: exec.Command(os.Args[0])}
 	p.cmd.Env = append(os.Environ(), processEnvironment+"="+string(text))
 	p.cmd.Stdout, p.cmd.Stderr = p, p
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	started := make(chan error)
-	go func() {
-		runtime.LockOSThread() // Pdeathsig is sent when the starting thread ends.
-		defer runtime.UnlockOSThread()
-		started <- p.cmd.Start()
-		_ = p.cmd.Wait()
-		close(p.exited)
-	}()
-	require.NoError(l, <-started)
+	p.exited, err = child.Start(p.cmd)
+	require.NoError(l, err)
 	l.Cleanup(func() {
 		_ = p.cmd.Process.Kill()
 		<-p.exited

@@ -6,9 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -19,11 +17,12 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/woven-network/woven/go-controller/pkg/gateway"
 	"github.com/woven-network/woven/go-controller/pkg/nbsync"
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/schema"
 	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
 	"github.com/woven-network/woven/go-controller/pkg/ovsdb/ovsdbtest"
+	"github.com/woven-network/woven/test/child"
 )
 
 // ovn is a Northbound and a Southbound database with a northd between them.
@@ -35,16 +34,8 @@ func startOVN(t *testing.T) ovn {
 	o := ovn{northbound: ovsdbtest.Start(t, schema.Northbound).Remote, southbound: ovsdbtest.Start(t, schema.Southbound).Remote, dir: t.TempDir()}
 	command := exec.Command(northd[0], append(northd[1:], "--ovnnb-db="+o.northbound, "--ovnsb-db="+o.southbound, "--unixctl=none", "--no-chdir")...)
 	command.Env = o.environment()
-	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	started, ended := make(chan error), make(chan struct{})
-	go func() {
-		runtime.LockOSThread() // Pdeathsig is sent when the starting thread ends.
-		defer runtime.UnlockOSThread()
-		started <- command.Start()
-		_ = command.Wait()
-		close(ended)
-	}()
-	require.NoError(t, <-started)
+	ended, err := child.Start(command)
+	require.NoError(t, err)
 	t.Cleanup(func() {
 		_ = command.Process.Kill()
 		<-ended
@@ -81,7 +72,7 @@ func (w *world) fill() {
 		node.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: "172.30.0.1" + n}, {Type: corev1.NodeInternalIP, Address: "fd00:172:30::1" + n}}
 		w.view.Set(node)
 		w.view.Set(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: name, UID: "1"}, Spec: corev1.PodSpec{NodeName: name}})
-		w.gateways.set(name, "row", gateway.Gateway{
+		w.gateways.set(name, "row", nodelink.Gateway{
 			MAC:       net.HardwareAddr{2, 0, 0, 0, 0, byte(i + 1)},
 			Addresses: []netip.Prefix{netip.MustParsePrefix("172.30.0.1" + n + "/24"), netip.MustParsePrefix("fd00:172:30::1" + n + "/64")},
 			NextHops:  []netip.Addr{netip.MustParseAddr("172.30.0.1"), netip.MustParseAddr("fe80::1")},

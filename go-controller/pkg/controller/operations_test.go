@@ -11,8 +11,8 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/woven-network/woven/go-controller/pkg/gateway"
 	"github.com/woven-network/woven/go-controller/pkg/golden"
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/row"
 )
 
@@ -59,7 +59,7 @@ func TestOperationsOfOneChange(t *testing.T) {
 	w.change(before, after)
 	settle(t, "endpoint-added")
 
-	moved := gateway.Gateway{MAC: labGateway.MAC, Addresses: w.gateways.of("a").Addresses, NextHops: labGateway.NextHops}
+	moved := nodelink.Gateway{MAC: labGateway.MAC, Addresses: w.gateways.of("a").Addresses, NextHops: labGateway.NextHops}
 	w.gateways.set("a", "row", moved.String())
 	settle(t, "gateway-moved")
 

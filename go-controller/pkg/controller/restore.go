@@ -12,8 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/woven-network/woven/go-controller/pkg/gateway"
 	"github.com/woven-network/woven/go-controller/pkg/kube"
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/nb"
 	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
 	"github.com/woven-network/woven/go-controller/pkg/pod"
@@ -53,7 +53,7 @@ func (d *desired) learn(all found, log logr.Logger) {
 	for _, port := range all.ports {
 		owner := row.Owner(port.ExternalIDs[row.OwnerKey])
 		if _, ok := pod.NamespacedName(owner); ok {
-			mine := holder(owner, port.Options[pod.UIDOption])
+			mine := holder(owner, port.Options[nodelink.InterfaceVersion])
 			if now := d.holderOf(owner); now != "" && now != mine {
 				continue // The row is of its predecessor.
 			}
@@ -80,7 +80,7 @@ func (d *desired) learn(all found, log logr.Logger) {
 	}
 	for _, router := range all.routers {
 		node, ok := strings.CutPrefix(router.ExternalIDs[row.OwnerKey], "node/")
-		if was, err := gateway.Parse(router.ExternalIDs[topology.GatewayKey]); ok && err == nil && !was.IsZero() {
+		if was, err := nodelink.ParseGateway(router.ExternalIDs[topology.GatewayKey]); ok && err == nil && !was.IsZero() {
 			d.gateways.remember(node, was)
 		}
 	}

@@ -12,8 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/nb"
-	"github.com/woven-network/woven/go-controller/pkg/pod"
 	"github.com/woven-network/woven/go-controller/pkg/row"
 	"github.com/woven-network/woven/go-controller/pkg/topology"
 )
@@ -31,7 +31,7 @@ func FuzzLearn(f *testing.F) {
 		w.view.Set(labelled("first", "1"))
 		w.view.Set(labelled("second", "2"))
 		ids := func(owner string) map[string]string { return map[string]string{row.OwnerKey: owner} }
-		options := func(uid string) map[string]string { return map[string]string{pod.UIDOption: uid} }
+		options := func(uid string) map[string]string { return map[string]string{nodelink.InterfaceVersion: uid} }
 		w.learn(found{
 			ports: []*nb.LogicalSwitchPort{
 				{Name: owner, ExternalIDs: ids(owner), Options: options(uid), Addresses: []string{addresses}},
@@ -90,7 +90,7 @@ func TestHandEditsOfAddressesDoNotCount(t *testing.T) {
 	port := func(name, uid, addresses string) *nb.LogicalSwitchPort {
 		return &nb.LogicalSwitchPort{
 			Name: "ns/" + name, Addresses: []string{addresses},
-			ExternalIDs: map[string]string{row.OwnerKey: "pod/ns/" + name}, Options: map[string]string{pod.UIDOption: uid},
+			ExternalIDs: map[string]string{row.OwnerKey: "pod/ns/" + name}, Options: map[string]string{nodelink.InterfaceVersion: uid},
 		}
 	}
 	w.learn(found{ports: []*nb.LogicalSwitchPort{port("running", "1", "nonsense"), port("thief", "2", "0a:58:0a:f4:01:09 10.244.1.9")}}, logr.Discard())

@@ -12,6 +12,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/ovn-kubernetes/libovsdb/client"
 	"github.com/ovn-kubernetes/libovsdb/model"
+	libovsdb "github.com/ovn-kubernetes/libovsdb/ovsdb"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
@@ -19,8 +20,8 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
-	"github.com/woven-network/woven/go-controller/pkg/gateway"
 	"github.com/woven-network/woven/go-controller/pkg/kube/kubetest"
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/nb"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/sb"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/schema"
@@ -86,7 +87,7 @@ func (l *lab) eventually(t *testing.T, what string, is func() bool) {
 }
 
 // chassis sets what a node's agent tells, or removes the chassis if the gateway is zero.
-func (l *lab) chassis(t *testing.T, name string, g gateway.Gateway) {
+func (l *lab) chassis(t *testing.T, name string, g nodelink.Gateway) {
 	t.Helper()
 	if g.IsZero() {
 		operations, err := l.southbound.WhereCache(func(c *sb.Chassis) bool { return c.Name == name }).Delete()
@@ -95,17 +96,28 @@ func (l *lab) chassis(t *testing.T, name string, g gateway.Gateway) {
 		require.NoError(t, err)
 		return
 	}
-	encap, err := l.southbound.Create(&sb.Encap{UUID: "encap", ChassisName: name, IP: "172.30.0.11", Type: sb.EncapTypeGeneve})
-	require.NoError(t, err)
-	operations, err := l.southbound.Create(&sb.Chassis{
-		Name: name, Hostname: name, Encaps: []string{"encap"}, OtherConfig: map[string]string{gateway.OptionsKey: g.String()},
-	})
-	require.NoError(t, err)
-	operations = append(operations, encap...)
-	results, err := l.southbound.Transact(t.Context(), operations...)
+	results, err := l.southbound.Transact(t.Context(), register(name, "172.30.0.11", g.String())...)
 	require.NoError(t, err)
 	for _, r := range results {
 		require.Empty(t, r.Error, r.Details)
+	}
+}
+
+// register returns the rows that ovn-controller makes of a node, with what its agent tells of its gateway.
+func register(name, ip, options string) []libovsdb.Operation {
+	const encap = "encap"
+	return []libovsdb.Operation{
+		{
+			Op: libovsdb.OperationInsert, Table: sb.EncapTable, UUIDName: encap,
+			Row: libovsdb.Row{"chassis_name": name, "ip": ip, "type": sb.EncapTypeGeneve},
+		},
+		{
+			Op: libovsdb.OperationInsert, Table: sb.ChassisTable,
+			Row: libovsdb.Row{
+				"name": name, "hostname": name, "encaps": libovsdb.UUID{GoUUID: encap},
+				"other_config": libovsdb.OvsMap{GoMap: map[any]any{nodelink.OptionsKey: options}},
+			},
+		},
 	}
 }
 
@@ -137,7 +149,7 @@ func labPod(name string, ips ...string) *corev1.Pod {
 	return p
 }
 
-var labGateway = gateway.Gateway{
+var labGateway = nodelink.Gateway{
 	MAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, Addresses: []netip.Prefix{netip.MustParsePrefix("172.30.0.11/24")},
 	NextHops: []netip.Addr{netip.MustParseAddr("172.30.0.1")},
 }
@@ -153,7 +165,7 @@ func TestControllerFromNodeToPod(t *testing.T) {
 	assert.NotContains(t, l.ports(t), "gw-a_join_peer")
 	l.chassis(t, "a", labGateway)
 	l.eventually(t, "the gateway router follows what the agent tells", func() bool { return l.ports(t)["gw-a_join_peer"] != "" })
-	l.chassis(t, "a", gateway.Gateway{})
+	l.chassis(t, "a", nodelink.Gateway{})
 
 	l.add(t, labPod("late"))
 	l.eventually(t, "a new pod", func() bool { return l.ports(t)["ns/late"] == "0a:58:0a:f4:01:04 10.244.1.4 fd00:10:244:1::4" })
@@ -179,7 +191,7 @@ func TestRestartRemembers(t *testing.T) {
 	require.NoError(t, l.api.CoreV1().Pods("ns").Delete(t.Context(), "first", metav1.DeleteOptions{}))
 	l.eventually(t, "the first is gone", func() bool { return l.ports(t)["ns/first"] == "" })
 	stop()
-	l.chassis(t, "a", gateway.Gateway{})
+	l.chassis(t, "a", nodelink.Gateway{})
 
 	changes := watchChanges(t, l.northbound)
 	stop = l.run(t)

@@ -17,6 +17,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
+
+	"github.com/woven-network/woven/go-controller/pkg/pause"
 )
 
 // Change is one change of one object. Old is nil when the object is new and New is nil when it is gone; never both.
@@ -109,12 +111,8 @@ func patient[T any](kind string, f func(context.Context, metav1.ListOptions) (T,
 			if tries == 0 {
 				klog.FromContext(ctx).Info("kube-apiserver does not answer, trying again", "kind", kind, "reason", err.Error())
 			}
-			timer := time.NewTimer(delay.Step())
-			select {
-			case <-ctx.Done():
-				timer.Stop()
+			if !pause.For(ctx, delay.Step()) {
 				return answer, err
-			case <-timer.C:
 			}
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/ovn-kubernetes/libovsdb/client"
 	"github.com/ovn-kubernetes/libovsdb/ovsdb"
+
+	"github.com/woven-network/woven/go-controller/pkg/pause"
 )
 
 // How long one attempt to connect may take, and one to connect again, which includes the copy of the database.
@@ -28,7 +30,8 @@ type Client struct {
 }
 
 // Dial connects to a database and starts to watch what the options say, such as client.WithTable(&nb.NAT{}) or
-// client.WithConditionalTable; without any, all tables of the model. It tries again until it succeeds or ctx ends, and
+// client.WithConditionalTable; without any, all tables of the model. Of a table for which an option names no columns,
+// those of its Go type are watched. It tries again until it succeeds or ctx ends, and
 // then returns the last attempt's error: one sentence that names the database, the remote and what to do.
 func Dial(ctx context.Context, t Target, log logr.Logger, watch ...client.MonitorOption) (*Client, error) {
 	remotes := t.remotes()
@@ -64,21 +67,9 @@ func retry[T any](ctx context.Context, attempt func() (T, error)) (T, error) {
 		if err == nil {
 			return result, nil
 		}
-		if !pauses(ctx, delay) {
+		if !pause.For(ctx, delay) {
 			return result, err
 		}
-	}
-}
-
-// pauses waits, and returns false when ctx ends before.
-func pauses(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }
 
@@ -111,7 +102,7 @@ func dial(ctx context.Context, t Target, remotes []string, log logr.Logger, watc
 		return nil, t.explain(err)
 	}
 	// The first copy of a large database takes longer than a connection, so only ctx limits it.
-	if err := start(ctx, inner, watch); err != nil {
+	if err := start(ctx, t, inner, watch); err != nil {
 		inner.Close()
 		return nil, t.explain(err)
 	}
@@ -124,11 +115,16 @@ func dial(ctx context.Context, t Target, remotes []string, log logr.Logger, watc
 
 // start begins the one monitor of a connection. Its method is monitor_cond and not monitor_cond_since: with the
 // latter libovsdb 0.8.1 keeps its cache over a reconnect and neither notices nor repairs one that has gone wrong.
-func start(ctx context.Context, c client.Client, watch []client.MonitorOption) error {
+func start(ctx context.Context, t Target, c client.Client, watch []client.MonitorOption) error {
 	m := c.NewMonitor(watch...)
 	if len(watch) == 0 {
-		for table := range c.Cache().DatabaseModel().Types() {
+		for table := range t.Model.Types() {
 			m.Tables = append(m.Tables, client.TableMonitor{Table: table})
+		}
+	}
+	for i, table := range m.Tables {
+		if len(table.Fields) == 0 { // For libovsdb that means all columns that the server has.
+			m.Tables[i].Fields = t.columns(table.Table)
 		}
 	}
 	m.Method = ovsdb.ConditionalMonitorRPC

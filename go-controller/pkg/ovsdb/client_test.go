@@ -2,7 +2,6 @@ package ovsdb_test
 
 import (
 	"context"
-	"encoding/json"
 	"sync"
 	"testing"
 	"time"
@@ -79,34 +78,6 @@ func testAnErrorSaysWhatToDo(t *testing.T, dial dial) {
 	require.NoError(t, err)
 	_, err = dial(soon(t, 500*time.Millisecond), target, logr.Discard())
 	require.EqualError(t, err, "database OVN_Southbound: the server at "+s.Remote+" does not have it; write the remote of the right database")
-}
-
-func TestAnOlderSchemaIsRefused(t *testing.T) { both(t, testAnOlderSchemaIsRefused) }
-
-func testAnOlderSchemaIsRefused(t *testing.T, dial dial) {
-	says := func(s *ovsdbtest.Server) string {
-		_, err := dial(soon(t, time.Second), northbound(t, s.Remote), logr.Discard())
-		require.Error(t, err)
-		return err.Error()
-	}
-	// NAT.match, which the way of a node to itself needs, came with OVN 24.09.
-	var older struct {
-		Name    string                                `json:"name"`
-		Version string                                `json:"version"`
-		Tables  map[string]map[string]json.RawMessage `json:"tables"`
-	}
-	require.NoError(t, json.Unmarshal(schema.Northbound, &older))
-	var columns map[string]json.RawMessage
-	require.NoError(t, json.Unmarshal(older.Tables["NAT"]["columns"], &columns))
-	delete(columns, "match")
-	older.Tables["NAT"]["columns"], _ = json.Marshal(columns)
-	text, err := json.Marshal(older)
-	require.NoError(t, err)
-	s := ovsdbtest.Start(t, text)
-	require.Equal(t, "database OVN_Northbound at "+s.Remote+" has an older schema than OVN 25.03, it lacks column match of NAT; upgrade it", says(s))
-
-	s = ovsdbtest.Start(t, []byte(`{"name": "OVN_Northbound", "version": "7.0.0", "tables": {"NB_Global": {"columns": {"name": {"type": "string"}}}}}`))
-	require.Regexp(t, "has an older schema than OVN 25.03, it lacks column .*, table .*, table .* and [0-9]+ more; upgrade it$", says(s))
 }
 
 func TestSessionEndsWithItsConnection(t *testing.T) { both(t, testSessionEndsWithItsConnection) }

@@ -214,29 +214,15 @@ func (i *introduction) described(t Target) (model.DatabaseModel, error) {
 }
 
 // watch begins the monitor and has take carry out the first copy, in parts (ovsdb-server(7), "monitor_cond").
-func (i *introduction) watch(t Target, m model.DatabaseModel, take func(ovsdb.TableUpdates2) error) error {
+func (i *introduction) watch(t Target, take func(ovsdb.TableUpdates2) error) error {
 	requests := map[string]ovsdb.MonitorRequest{}
-	for table := range m.Types() {
-		if columns := t.columns(m, table); len(columns) > 0 {
-			requests[table] = ovsdb.MonitorRequest{Columns: columns, Select: ovsdb.NewDefaultMonitorSelect()}
-		}
+	for table := range t.Model.Types() {
+		requests[table] = ovsdb.MonitorRequest{Columns: t.columns(table), Select: ovsdb.NewDefaultMonitorSelect()}
 	}
 	i.patience = silence
 	return i.ask(ovsdb.ConditionalMonitorRPC, ovsdb.NewMonitorArgs(t.Name, nil, requests), func(in *json.Decoder) error {
 		return readUpdates(in, take)
 	})
-}
-
-// columns returns which columns of a table there is a copy of; none of a table that nobody asks for.
-func (t Target) columns(m model.DatabaseModel, table string) []string {
-	if t.Columns != nil {
-		return t.Columns[table]
-	}
-	var all []string
-	for name := range m.Schema.Table(table).Columns {
-		all = append(all, name)
-	}
-	return all
 }
 
 // established makes a connection of it, on which take carries out every update before the next message is read: when the

@@ -18,7 +18,7 @@ func (t Target) explain(err error) error {
 	case strings.Contains(text, "target database"), strings.Contains(text, "unknown database"):
 		return fmt.Errorf("database %s: the server at %s does not have it; write the remote of the right database", t.Name, t.Remote)
 	case strings.Contains(text, "validation error"):
-		return fmt.Errorf("database %s at %s has an older schema than %s, it lacks %s; upgrade it", t.Name, t.Remote, t.Floor, lacking(text))
+		return fmt.Errorf("database %s at %s has an older schema than %s, it lacks %s; upgrade it", t.Name, t.Remote, t.Floor, t.lacking(text))
 	case errors.As(err, &refusal{}):
 		return fmt.Errorf("database %s at %s: %w", t.Name, t.Remote, err)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
@@ -35,13 +35,17 @@ var (
 )
 
 // lacking returns what a schema lacks as libovsdb says it, in words: some of it, if it is much.
-func lacking(text string) string {
+func (t Target) lacking(text string) string {
+	tables := map[string]string{} // by the names of their types
+	for table, pointer := range t.Model.Types() {
+		tables[pointer.Elem().Name()] = table
+	}
 	var all []string
 	for _, m := range lackingTable.FindAllStringSubmatch(text, -1) {
 		all = append(all, "table "+m[1])
 	}
 	for _, m := range lackingColumn.FindAllStringSubmatch(text, -1) {
-		all = append(all, "column "+m[2]+" of "+m[1])
+		all = append(all, "column "+m[2]+" of "+tables[m[1]])
 	}
 	const some = 3
 	slices.Sort(all)

@@ -12,6 +12,8 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/ovn-kubernetes/libovsdb/cache"
 	"github.com/ovn-kubernetes/libovsdb/ovsdb"
+
+	"github.com/woven-network/woven/go-controller/pkg/pause"
 )
 
 // Replica is a copy of a database in memory, in libovsdb's cache, for who holds all of a large one and writes to it. It
@@ -38,8 +40,8 @@ type Replica struct {
 	changed chan struct{}
 }
 
-// Replicate connects to a database and copies what target.Columns says. It tries again until it succeeds or ctx ends, and
-// then returns the last attempt's error: one sentence that names the database, the remote and what to do.
+// Replicate connects to a database and copies the columns of its Go types. It tries again until it succeeds or ctx
+// ends, and then returns the last attempt's error: one sentence that names the database, the remote and what to do.
 func Replicate(ctx context.Context, t Target, log logr.Logger) (*Replica, error) {
 	r := &Replica{target: t, log: log.WithValues("database", t.Name), remotes: t.remotes(), changed: make(chan struct{})}
 	r.working, r.stop = context.WithCancel(context.Background())
@@ -88,7 +90,7 @@ func (r *Replica) copy(conn net.Conn) (*connection, error) {
 	} else {
 		r.cache.Purge(m)
 	}
-	if err := i.watch(r.target, m, r.cache.Populate2); err != nil {
+	if err := i.watch(r.target, r.cache.Populate2); err != nil {
 		return nil, err
 	}
 	return i.established(r.cache.Populate2, func(err error) {
@@ -98,7 +100,7 @@ func (r *Replica) copy(conn net.Conn) (*connection, error) {
 
 // follow replaces a connection that is lost by another until Close.
 func (r *Replica) follow(c *connection) {
-	pause := time.Duration(0)
+	delay := time.Duration(0)
 	for {
 		began := time.Now()
 		r.probe(c)
@@ -108,10 +110,10 @@ func (r *Replica) follow(c *connection) {
 		}
 		r.log.Info("connection lost, connecting again", "remotes", strings.Join(r.remotes, ","))
 		// A server that ends every connection soon is not asked for one copy after another.
-		if pause = min(max(2*pause, minBackoff), maxBackoff); time.Since(began) > maxBackoff {
-			pause = 0
+		if delay = min(max(2*delay, minBackoff), maxBackoff); time.Since(began) > maxBackoff {
+			delay = 0
 		}
-		if !pauses(r.working, pause) {
+		if !pause.For(r.working, delay) {
 			return
 		}
 		var err error

@@ -26,10 +26,8 @@ type Target struct {
 	Remote string
 	// PrivateKey, Certificate and CACertificate are PEM files for "ssl:" remotes.
 	PrivateKey, Certificate, CACertificate string
-	// Model holds the Go types of the tables and the indexes of the cache.
+	// Model holds the Go types of the tables, which have the columns that Woven uses, and the indexes of the cache.
 	Model model.ClientDBModel
-	// Columns maps a table to the columns that a Replica copies; nil means everything.
-	Columns map[string][]string
 	// Floor is the release whose schema the models were generated from, for messages.
 	Floor string
 }
@@ -41,9 +39,7 @@ func Northbound(c config.OVN) (Target, error) {
 		return Target{}, fmt.Errorf("northbound model: %w", err)
 	}
 	m.SetIndexes(northboundIndexes())
-	t := ovnTarget(c, c.Northbound, m)
-	t.Columns = northboundColumns()
-	return t, nil
+	return ovnTarget(c, c.Northbound, m), nil
 }
 
 // Southbound is the OVN Southbound database.
@@ -71,6 +67,19 @@ func ovnTarget(c config.OVN, remote string, m model.ClientDBModel) Target {
 	}
 }
 
+// columns returns the columns of a table's Go type. Nothing else is asked of a server: of other columns, northd or
+// ovs-vswitchd changes some all the time, such as a port's "up".
+func (t Target) columns(table string) []string {
+	var columns []string
+	fields := t.Model.Types()[table].Elem()
+	for i := range fields.NumField() {
+		if name := fields.Field(i).Tag.Get("ovsdb"); name != "_uuid" {
+			columns = append(columns, name)
+		}
+	}
+	return columns
+}
+
 // remotes returns the single remotes.
 func (t Target) remotes() []string { return strings.Split(t.Remote, ",") }
 
@@ -94,14 +103,4 @@ func northboundIndexes() map[string][]model.ClientIndex {
 		}
 	}
 	return indexes
-}
-
-// northboundColumns are those that Woven writes. northd changes others, such as a port's "up", which is nobody's business
-// here.
-func northboundColumns() map[string][]string {
-	columns := map[string][]string{}
-	for _, t := range row.Tables {
-		columns[t.Name] = slices.Concat(t.Whole, t.Members)
-	}
-	return columns
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/woven-network/woven/go-controller/pkg/kube"
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/nb"
 	"github.com/woven-network/woven/go-controller/pkg/pod"
 )
@@ -23,7 +24,7 @@ func FuzzAnnotation(f *testing.F) {
 		rows := pod.Translate(p, addresses)
 		require.Len(t, rows, 1)
 		port := rows[0].Model.(*nb.LogicalSwitchPort)
-		require.NotEmpty(t, port.Options[pod.UIDOption])
+		require.NotEmpty(t, port.Options[nodelink.InterfaceVersion])
 		require.Equal(t, "worker-1", port.Options["requested-chassis"], "no annotation moves a port")
 	})
 }

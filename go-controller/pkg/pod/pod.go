@@ -13,17 +13,11 @@ import (
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/kube"
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/nb"
 	"github.com/woven-network/woven/go-controller/pkg/row"
 	"github.com/woven-network/woven/go-controller/pkg/topology"
 )
-
-// NamespaceKey is the key of a port's external_ids by which an administrator finds the ports of a namespace. The pod's name is in the
-// port's, and its UID is the option UIDOption: what stands in every row twice makes a tenth of the database.
-const NamespaceKey = "woven.network/namespace"
-
-// UIDOption is the option of a port that has the pod's UID as kubelet knows it, see UID; ovn-nb(5) describes it.
-const UIDOption = "iface-id-ver"
 
 // Owner returns the owner of a pod's rows.
 func Owner(namespace, name string) row.Owner { return row.Owner("pod/" + namespace + "/" + name) }
@@ -34,9 +28,6 @@ func NamespacedName(owner row.Owner) (types.NamespacedName, bool) {
 	namespace, name, _ := strings.Cut(rest, "/")
 	return types.NamespacedName{Namespace: namespace, Name: name}, ok
 }
-
-// Port returns the name of a pod's logical switch port.
-func Port(namespace, name string) string { return namespace + "/" + name }
 
 // UID returns the UID under which kubelet runs the pod and that it gives to CNI: for the mirror of a static pod its
 // annotation, not metadata.uid, which the API server chose.
@@ -62,19 +53,21 @@ func Translate(pod *corev1.Pod, addresses []netip.Addr) []row.Row {
 	if !kube.OnNetwork(pod) || len(addresses) == 0 {
 		return nil
 	}
-	text := topology.PortAddresses(addresses)
+	text := nodelink.PortAddresses(addresses)
 	port := &nb.LogicalSwitchPort{
-		Name:      Port(pod.Namespace, pod.Name),
+		Name:      nodelink.PodPort(pod.Namespace, pod.Name),
 		Addresses: []string{text},
 		// A pod sends with its own addresses only; OVN adds the link-local one that follows from the MAC.
 		PortSecurity: []string{text},
 		Options: map[string]string{
 			// The one chassis that may claim the port. Without it, an old Interface row elsewhere could.
-			"requested-chassis": pod.Spec.NodeName,
+			nodelink.RequestedChassis: pod.Spec.NodeName,
 			// A pod that is deleted and made again under its name never gets the old one's interface.
-			UIDOption: UID(&pod.ObjectMeta),
+			nodelink.InterfaceVersion: UID(&pod.ObjectMeta),
 		},
-		ExternalIDs: map[string]string{NamespaceKey: pod.Namespace},
+		// By its namespace an administrator finds a pod's port. The pod's name is in the port's, and its UID in an option:
+		// what stands in every row twice makes a tenth of the database.
+		ExternalIDs: map[string]string{topology.NamespaceKey: pod.Namespace},
 	}
 	return []row.Row{{
 		ID:    row.ID{Table: nb.LogicalSwitchPortTable, Name: port.Name},

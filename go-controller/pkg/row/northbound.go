@@ -6,8 +6,8 @@ var Tables = []Table{
 	{
 		Name:    "Logical_Switch",
 		Whole:   []string{"name", "external_ids", "other_config", "load_balancer_group", "copp"},
-		Members: []string{"ports", "acls", "qos_rules", "load_balancer", "dns_records"},
-		Others:  []string{"forwarding_groups"},
+		Members: []string{"ports", "acls", "load_balancer"},
+		Others:  []string{"qos_rules", "dns_records", "forwarding_groups"},
 	},
 	{
 		Name: "Logical_Switch_Port",
@@ -27,9 +27,8 @@ var Tables = []Table{
 		Name: "Logical_Router_Port",
 		Whole: []string{"name", "external_ids", "mac", "networks", "options", "peer", "enabled", "ipv6_ra_configs",
 			"ha_chassis_group"},
-		Members: []string{"gateway_chassis"},
 		// northd writes status and ipv6_prefix.
-		Others:  []string{"status", "ipv6_prefix", "dhcp_relay"},
+		Others:  []string{"status", "ipv6_prefix", "gateway_chassis", "dhcp_relay"},
 		Unique:  true,
 		Parents: []Column{{"Logical_Router", "ports"}},
 	},
@@ -96,13 +95,6 @@ var Tables = []Table{
 		Parents:     []Column{{"Port_Group", "acls"}, {"Logical_Switch", "acls"}},
 	},
 	{
-		Name:        "QoS",
-		Whole:       []string{"external_ids", "priority", "direction", "match", "action", "bandwidth"},
-		Expressions: []string{"match"},
-		Naming:      ByExternalID,
-		Parents:     []Column{{"Logical_Switch", "qos_rules"}},
-	},
-	{
 		Name:  "Meter",
 		Whole: []string{"name", "external_ids", "unit", "fair", "bands"},
 		// Not a members-only set: a meter without a band is refused, so both come in one translation.
@@ -118,40 +110,6 @@ var Tables = []Table{
 		Name:   "Copp",
 		Whole:  []string{"name", "external_ids", "meters"},
 		Unique: true,
-	},
-	{
-		Name:   "DHCP_Options",
-		Whole:  []string{"external_ids", "cidr", "options"},
-		Naming: ByExternalID,
-	},
-	{
-		Name:   "DNS",
-		Whole:  []string{"external_ids", "records", "options"},
-		Naming: ByExternalID,
-	},
-	{
-		Name:   "BFD",
-		Whole:  []string{"external_ids", "logical_port", "dst_ip", "min_tx", "min_rx", "detect_mult", "options"},
-		Others: []string{"status"},
-		Naming: ByExternalID,
-	},
-	{
-		Name:    "Gateway_Chassis",
-		Whole:   []string{"name", "external_ids", "chassis_name", "priority", "options"},
-		Unique:  true,
-		Parents: []Column{{"Logical_Router_Port", "gateway_chassis"}},
-	},
-	{
-		Name:    "HA_Chassis_Group",
-		Whole:   []string{"name", "external_ids"},
-		Members: []string{"ha_chassis"},
-		Unique:  true,
-	},
-	{
-		Name:    "HA_Chassis",
-		Whole:   []string{"external_ids", "chassis_name", "priority"},
-		Naming:  ByExternalID,
-		Parents: []Column{{"HA_Chassis_Group", "ha_chassis"}},
 	},
 	{
 		Name:   "Static_MAC_Binding",

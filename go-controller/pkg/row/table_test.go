@@ -16,19 +16,27 @@ type schemaTable struct {
 	IsRoot  bool `json:"isRoot"`
 }
 
+// refTable returns the table to which a column refers, or "".
+func refTable(column json.RawMessage) string { return referenceOf(column).RefTable }
+
 // strongRef returns the table to which the column's references keep rows alive, or "".
 func strongRef(column json.RawMessage) string {
+	if r := referenceOf(column); r.RefType != "weak" {
+		return r.RefTable
+	}
+	return ""
+}
+
+type reference struct{ RefTable, RefType string }
+
+func referenceOf(column json.RawMessage) (r reference) {
 	var c struct {
 		Key json.RawMessage
 	}
-	if json.Unmarshal(column, &c) != nil {
-		return ""
+	if json.Unmarshal(column, &c) != nil || json.Unmarshal(c.Key, &r) != nil {
+		return reference{}
 	}
-	var key struct{ RefTable, RefType string }
-	if json.Unmarshal(c.Key, &key) != nil || key.RefType == "weak" {
-		return ""
-	}
-	return key.RefTable
+	return r
 }
 
 func TestTablesAreThoseOfTheSchema(t *testing.T) {
@@ -47,6 +55,13 @@ func TestTablesAreThoseOfTheSchema(t *testing.T) {
 		require.Equal(t, in.IsRoot, table.Root(), table.Name)
 		for _, p := range table.Parents {
 			require.Equal(t, table.Name, strongRef(s.Tables[p.Table].Columns[p.Column].Type), "%s: parent %v", table.Name, p)
+		}
+		for _, c := range table.Members {
+			// nbsync looks up whose row each element of such a set is.
+			if to := refTable(in.Columns[c].Type); to != "" {
+				_, described := Northbound(to)
+				require.True(t, described, "%s: the column %s has rows of %s, which has no description", table.Name, c, to)
+			}
 		}
 
 		_, hasName := in.Columns["name"]

@@ -23,11 +23,8 @@ import (
 	"github.com/woven-network/woven/go-controller/pkg/topology"
 )
 
-// Keys of a load balancer's external_ids.
-const (
-	NamespaceKey = "woven.network/namespace"
-	NameKey      = "woven.network/service"
-)
+// NameKey has the name of a Service in the external_ids of its load balancers, beside topology.NamespaceKey.
+const NameKey = "woven.network/service"
 
 // Owner returns the owner of a Service's rows.
 func Owner(namespace, name string) row.Owner { return row.Owner("service/" + namespace + "/" + name) }
@@ -84,7 +81,7 @@ func loadBalancer(s *corev1.Service, c *config.Parsed, protocol corev1.Protocol,
 		ID: row.ID{Table: nb.LoadBalancerTable, Name: name},
 		Model: &nb.LoadBalancer{
 			Name: name, Protocol: &lower, Vips: vips, Options: options,
-			ExternalIDs: map[string]string{NamespaceKey: s.Namespace, NameKey: s.Name},
+			ExternalIDs: map[string]string{topology.NamespaceKey: s.Namespace, NameKey: s.Name},
 		},
 		In: []row.Membership{{Set: row.ID{Table: nb.LoadBalancerGroupTable, Name: topology.ServicesGroup}, Column: "load_balancer"}},
 	}

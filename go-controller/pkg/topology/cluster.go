@@ -18,15 +18,15 @@ func Cluster(c *config.Parsed) []row.Row {
 		{ID: row.ID{Table: nb.LogicalSwitchTable, Name: JoinSwitch}, Model: &nb.LogicalSwitch{Name: JoinSwitch}},
 		{ID: row.ID{Table: nb.LoadBalancerGroupTable, Name: ServicesGroup}, Model: &nb.LoadBalancerGroup{Name: ServicesGroup}},
 		routerPort(ClusterRouter, nb.LogicalRouterPort{
-			Name: JoinPort, MAC: ipam.MAC(addressesOf(join)...).String(), Networks: onNetwork(join, addressesOf(join)),
+			Name: JoinPort, MAC: ipam.MAC(routersOf(join)...).String(), Networks: onNetwork(join, routersOf(join)),
 		}),
 		peerPort(JoinSwitch, JoinPort),
 	}
 	return row.Sort(rows)
 }
 
-// addressesOf returns the router's address in each network.
-func addressesOf(networks []netip.Prefix) []netip.Addr {
+// routersOf returns the router's address in each network.
+func routersOf(networks []netip.Prefix) []netip.Addr {
 	var all []netip.Addr
 	for _, n := range networks {
 		all = append(all, ipam.Router(n))

@@ -27,17 +27,13 @@ const (
 	// ServicesGroup is the Load_Balancer_Group that holds the load balancers of all Services and that every
 	// node's switch and gateway router refers to.
 	ServicesGroup = row.ReservedPrefix + "services"
-	// PhysicalNetwork is the network_name of localnet ports. The node agents map it to br-ex by
-	// external_ids:ovn-bridge-mappings (ovn-controller(8)).
-	PhysicalNetwork = "physnet"
 )
 
 // Keys of external_ids that others read.
 const (
-	// SubnetsKey, on a host port, has the node's pod networks, separated by spaces. The node agent reads it in
-	// the Port_Binding.
-	SubnetsKey = "woven.network/subnets"
-	// GatewayKey, on a gateway router, has the gateway.Gateway that the router was made from. The controller
+	// NamespaceKey, on the port of a pod and the load balancer of a Service, has the object's namespace.
+	NamespaceKey = "woven.network/namespace"
+	// GatewayKey, on a gateway router, has the nodelink.Gateway that the router was made from. The controller
 	// reads it after a restart: the node need not be there then.
 	GatewayKey = "woven.network/gateway"
 )
@@ -50,9 +46,6 @@ const ClusterOwner row.Owner = "cluster"
 
 // Switch returns the name of a node's switch.
 func Switch(node string) string { return node }
-
-// HostPort returns the name of the switch port by which the node itself (its interface ovn0) is on its switch.
-func HostPort(node string) string { return node + "-host" }
 
 // GatewayRouter returns the name of a node's gateway router.
 func GatewayRouter(node string) string { return "gw-" + node }

@@ -8,9 +8,9 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/woven-network/woven/go-controller/pkg/gateway"
 	"github.com/woven-network/woven/go-controller/pkg/golden"
 	"github.com/woven-network/woven/go-controller/pkg/kube"
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/row"
 	"github.com/woven-network/woven/go-controller/pkg/topology"
 )
@@ -39,8 +39,8 @@ func FuzzNode(f *testing.F) {
 			require.True(t, c.Cluster[0].Contains(s.Addr()) || c.Cluster[1].Contains(s.Addr()), "%s is outside of the cluster", s)
 		}
 		facts := facts()
-		if facts.Gateway, err = gateway.Parse(message); err != nil {
-			facts.Gateway = gateway.Gateway{}
+		if facts.Gateway, err = nodelink.ParseGateway(message); err != nil {
+			facts.Gateway = nodelink.Gateway{}
 		}
 		rows := append(topology.Node(v, c, "worker-1", facts), topology.Node(v, c, "worker-2", facts)...)
 		seen := map[row.ID]bool{}

@@ -6,23 +6,15 @@ import (
 	"slices"
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
-	"github.com/woven-network/woven/go-controller/pkg/gateway"
 	"github.com/woven-network/woven/go-controller/pkg/ipam"
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/nb"
 	"github.com/woven-network/woven/go-controller/pkg/row"
 )
 
-// What the first addresses of an alias network are, by which a gateway router and its node speak to each other.
-const (
-	aliasRouter = 1 // the gateway router
-	aliasHost   = 2 // "this host": br-ex turns it into the node's own address
-	// aliasBridge = 3 is br-ex itself; the node agent sets it.
-	aliasHairpin = 4
-)
-
 // HairpinAddresses returns the source addresses, one of each family, that a pod sees when it reaches itself by a
 // Service. They are link-local, so that no policy and no log takes them for a peer's.
-func HairpinAddresses(c *config.Parsed) []netip.Addr { return aliases(c, aliasHairpin) }
+func HairpinAddresses(c *config.Parsed) []netip.Addr { return aliases(c, nodelink.AliasHairpin) }
 
 func aliases(c *config.Parsed, n uint32) []netip.Addr {
 	var all []netip.Addr
@@ -33,7 +25,7 @@ func aliases(c *config.Parsed, n uint32) []netip.Addr {
 }
 
 // inCluster leaves out what is of a family that has no pods.
-func inCluster(c *config.Parsed, g gateway.Gateway) gateway.Gateway {
+func inCluster(c *config.Parsed, g nodelink.Gateway) nodelink.Gateway {
 	g.Addresses = used(c, g.Addresses)
 	g.NextHops = slices.DeleteFunc(slices.Clone(g.NextHops), func(a netip.Addr) bool { return !inUse(c, a) })
 	return g
@@ -43,7 +35,7 @@ func inCluster(c *config.Parsed, g gateway.Gateway) gateway.Gateway {
 func (n node) gatewayRouter() []row.Row {
 	router := GatewayRouter(n.name)
 	join := JoinNetworks(n.config)
-	external := onNetwork(used(n.config, n.config.Alias), aliases(n.config, aliasRouter))
+	external := onNetwork(used(n.config, n.config.Alias), aliases(n.config, nodelink.AliasRouter))
 	for _, a := range n.gateway.Addresses {
 		external = append(external, a.String())
 	}
@@ -83,16 +75,16 @@ func (n node) gatewayRouter() []row.Row {
 			},
 		},
 		switchPort(ExtSwitch(n.name), nb.LogicalSwitchPort{
-			Name: LocalnetPort(n.name), Type: "localnet", Addresses: []string{"unknown"}, Options: map[string]string{"network_name": PhysicalNetwork},
+			Name: LocalnetPort(n.name), Type: "localnet", Addresses: []string{"unknown"}, Options: map[string]string{"network_name": nodelink.PhysicalNetwork},
 		}),
 	}
 	// With dynamic_neigh_routers the router would ask for its one neighbour's MAC, which is known.
-	for _, a := range addressesOf(join) {
-		rows = append(rows, neighbour(GatewayJoinPort(n.name), a, ipam.MAC(addressesOf(join)...).String()))
+	for _, a := range routersOf(join) {
+		rows = append(rows, neighbour(GatewayJoinPort(n.name), a, ipam.MAC(routersOf(join)...).String()))
 	}
 	// A MAC that nobody has. The real one of br-ex is the router port's own, and the external switch would send
 	// the packet back to where it came from.
-	hosts := aliases(n.config, aliasHost)
+	hosts := aliases(n.config, nodelink.AliasHost)
 	for _, a := range hosts {
 		rows = append(rows, neighbour(GatewayExtPort(n.name), a, ipam.MAC(hosts...).String()))
 	}
@@ -104,7 +96,7 @@ func (n node) gatewayRouter() []row.Row {
 func (n node) gatewayRoutes() []row.Row {
 	var rows []row.Row
 	for _, c := range n.config.Cluster {
-		if via, ok := sameFamily(c.Addr(), addressesOf(JoinNetworks(n.config))); ok {
+		if via, ok := sameFamily(c.Addr(), routersOf(JoinNetworks(n.config))); ok {
 			rows = append(rows, route(GatewayRouter(n.name), nb.LogicalRouterStaticRoute{IPPrefix: c.String(), Nexthop: via.String()}, c.String()))
 		}
 	}
@@ -124,7 +116,7 @@ func (n node) gatewayNAT() []row.Row {
 	for _, a := range n.gateway.Addresses {
 		address := a.Addr()
 		// What no load balancer took goes to the host.
-		if host, ok := sameFamily(address, aliases(n.config, aliasHost)); ok {
+		if host, ok := sameFamily(address, aliases(n.config, nodelink.AliasHost)); ok {
 			rows = append(rows, n.nat("host/"+address.String(), nb.NAT{Type: nb.NATTypeDNAT, ExternalIP: address.String(), LogicalIP: host.String()}))
 		}
 		// Egress: pods leave with their node's address.
@@ -144,17 +136,17 @@ func (n node) gatewayNAT() []row.Row {
 		for i, alias := range used(n.config, n.config.Alias) {
 			if alias.Addr().Is4() == address.Is4() {
 				rows = append(rows, n.nat("balanced-to-host/"+anywhere(address), nb.NAT{
-					Type: nb.NATTypeSNAT, ExternalIP: aliases(n.config, aliasRouter)[i].String(), LogicalIP: anywhere(address),
+					Type: nb.NATTypeSNAT, ExternalIP: aliases(n.config, nodelink.AliasRouter)[i].String(), LogicalIP: anywhere(address),
 					Match: fmt.Sprintf("%s && %s.dst == %s", leaves, ip(address), alias), Priority: 1,
 				}))
 			}
 		}
 	}
 	// The node reaching itself by a Service: with its own address as the source its answer would never leave it.
-	for i, host := range aliases(n.config, aliasHost) {
+	for i, host := range aliases(n.config, nodelink.AliasHost) {
 		if ovn0, ok := sameFamily(host, n.hosts()); ok {
 			rows = append(rows, n.nat("self/"+ovn0.String(), nb.NAT{
-				Type: nb.NATTypeSNAT, ExternalIP: aliases(n.config, aliasRouter)[i].String(), LogicalIP: ovn0.String(),
+				Type: nb.NATTypeSNAT, ExternalIP: aliases(n.config, nodelink.AliasRouter)[i].String(), LogicalIP: ovn0.String(),
 				// Needs OVN 24.09. Without it, what the node sends to other nodes would be changed too.
 				Match: fmt.Sprintf("%s.dst == %s", ip(host), host),
 			}))

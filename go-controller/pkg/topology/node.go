@@ -4,14 +4,13 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
-	"github.com/woven-network/woven/go-controller/pkg/gateway"
 	"github.com/woven-network/woven/go-controller/pkg/ipam"
 	"github.com/woven-network/woven/go-controller/pkg/kube"
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/nb"
 	"github.com/woven-network/woven/go-controller/pkg/row"
 )
@@ -19,7 +18,7 @@ import (
 // Facts are what is known of a node besides the View.
 type Facts struct {
 	// Gateway is how the node meets the world, as its agent told; zero as long as it has not.
-	Gateway gateway.Gateway
+	Gateway nodelink.Gateway
 	// Join are the addresses of the node's gateway router in JoinNetworks, one of each, IPv4 first. They may
 	// be empty as long as Gateway is zero.
 	Join []netip.Addr
@@ -50,12 +49,12 @@ type node struct {
 	object  *corev1.Node
 	subnets []netip.Prefix
 	join    []netip.Addr
-	gateway gateway.Gateway
+	gateway nodelink.Gateway
 }
 
 // podSwitch returns the node's switch, the cluster router's port on it, and the port of the node itself.
 func (n node) podSwitch() []row.Row {
-	routers, hosts := addressesOf(n.subnets), n.hosts()
+	routers, hosts := routersOf(n.subnets), n.hosts()
 	return []row.Row{
 		{
 			ID:    row.ID{Table: nb.LogicalSwitchTable, Name: Switch(n.name)},
@@ -69,10 +68,10 @@ func (n node) podSwitch() []row.Row {
 		peerPort(Switch(n.name), ClusterPort(n.name)),
 		// No port_security: the node sends from its other addresses here too, when it answers its pods.
 		switchPort(Switch(n.name), nb.LogicalSwitchPort{
-			Name:        HostPort(n.name),
-			Addresses:   []string{PortAddresses(hosts)},
-			Options:     map[string]string{"requested-chassis": n.name},
-			ExternalIDs: map[string]string{SubnetsKey: joined(n.subnets)},
+			Name:        nodelink.HostPort(n.name),
+			Addresses:   []string{nodelink.PortAddresses(hosts)},
+			Options:     map[string]string{nodelink.RequestedChassis: n.name},
+			ExternalIDs: map[string]string{nodelink.SubnetsKey: nodelink.Words(n.subnets)},
 		}),
 	}
 }
@@ -133,11 +132,6 @@ func (n node) hosts() []netip.Addr {
 	return all
 }
 
-// PortAddresses returns the element of a switch port's addresses and port_security: its MAC and IP addresses.
-func PortAddresses(addresses []netip.Addr) string {
-	return ipam.MAC(addresses...).String() + " " + joined(addresses)
-}
-
 func policy(name string, priority int, match string, nextHop netip.Addr) row.Row {
 	return row.Row{
 		ID:    row.ID{Table: nb.LogicalRouterPolicyTable, Name: name},
@@ -153,14 +147,6 @@ func route(router string, r nb.LogicalRouterStaticRoute, key string) row.Row {
 		Model: &r,
 		In:    []row.Membership{{Set: row.ID{Table: nb.LogicalRouterTable, Name: router}, Column: "static_routes"}},
 	}
-}
-
-func joined[T fmt.Stringer](all []T) string {
-	var texts []string
-	for _, one := range all {
-		texts = append(texts, one.String())
-	}
-	return strings.Join(texts, " ")
 }
 
 // ip returns the name of the address's protocol in OVN's expressions.

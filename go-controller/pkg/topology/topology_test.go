@@ -12,9 +12,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
-	"github.com/woven-network/woven/go-controller/pkg/gateway"
 	"github.com/woven-network/woven/go-controller/pkg/golden"
 	"github.com/woven-network/woven/go-controller/pkg/kube"
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/row"
 	"github.com/woven-network/woven/go-controller/pkg/topology"
 )
@@ -46,7 +46,7 @@ func node(name string, second int64, podCIDRs []string, addresses ...string) *co
 
 func facts() topology.Facts {
 	return topology.Facts{
-		Gateway: gateway.Gateway{
+		Gateway: nodelink.Gateway{
 			MAC:       net.HardwareAddr{2, 0, 0, 0, 0, 0x0b},
 			Addresses: []netip.Prefix{netip.MustParsePrefix("172.30.0.11/24"), netip.MustParsePrefix("fd00:172:30::11/64")},
 			NextHops:  []netip.Addr{netip.MustParseAddr("172.30.0.1"), netip.MustParseAddr("fe80::1")},

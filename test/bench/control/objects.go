@@ -11,7 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
-	"github.com/woven-network/woven/go-controller/pkg/gateway"
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 )
 
 // podsPerNode leaves three addresses of a /24 unused.
@@ -42,7 +42,7 @@ func (w *world) addNodes(ctx context.Context, from, to int) error {
 			return err
 		}
 		options := fmt.Sprintf("woven-mac=02:00:00:00:%02x:%02x,woven-ip4=%s/16,woven-via4=172.16.0.1", n/256, n%256, ip)
-		if _, err := gateway.Parse(options); err != nil {
+		if _, err := nodelink.ParseGateway(options); err != nil {
 			return err
 		}
 		chassis = append(chassis, "--", "chassis-add", nodeName(n), "geneve", ip,

@@ -9,11 +9,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/woven-network/woven/test/child"
 )
 
 // Process is a program that runs until Stop. It does not outlive this program, however that ends.
@@ -23,28 +24,16 @@ type Process struct {
 
 	name   string
 	cmd    *exec.Cmd
-	exited chan struct{}
+	exited <-chan struct{}
 }
 
 // Start runs a program with its output written to w. The name is for messages.
 func Start(name string, w io.Writer, line []string, environment ...string) (*Process, error) {
-	p := &Process{name: name, cmd: exec.Command(line[0], line[1:]...), exited: make(chan struct{})}
+	p := &Process{name: name, cmd: exec.Command(line[0], line[1:]...)}
 	p.cmd.Stdout, p.cmd.Stderr = w, w
 	p.cmd.Env = append(os.Environ(), environment...)
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	started := make(chan error)
-	go func() {
-		// The death signal comes when the thread ends that started the program, so that thread stays.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := p.cmd.Start()
-		started <- err
-		if err == nil {
-			_ = p.cmd.Wait()
-			close(p.exited)
-		}
-	}()
-	if err := <-started; err != nil {
+	var err error
+	if p.exited, err = child.Start(p.cmd); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	p.PID = p.cmd.Process.Pid

@@ -1,4 +1,3 @@
-// Package nb holds the OVN_Northbound tables as Go structs, generated from ovn-nb.ovsschema; see ovn-nb(5).
+// Package nb holds the tables and columns of OVN_Northbound that Woven uses as Go structs, see ovn-nb(5). `make generate`
+// writes them.
 package nb
-
-//go:generate go tool modelgen -extended -p nb -o . ../schema/ovn-nb.ovsschema

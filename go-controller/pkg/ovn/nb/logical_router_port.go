@@ -10,45 +10,19 @@ const LogicalRouterPortTable = "Logical_Router_Port"
 // LogicalRouterPort defines an object in Logical_Router_Port table
 type LogicalRouterPort struct {
 	UUID           string            `ovsdb:"_uuid"`
-	DhcpRelay      *string           `ovsdb:"dhcp_relay"`
 	Enabled        *bool             `ovsdb:"enabled"`
 	ExternalIDs    map[string]string `ovsdb:"external_ids"`
-	GatewayChassis []string          `ovsdb:"gateway_chassis"`
 	HaChassisGroup *string           `ovsdb:"ha_chassis_group"`
-	Ipv6Prefix     []string          `ovsdb:"ipv6_prefix"`
 	Ipv6RaConfigs  map[string]string `ovsdb:"ipv6_ra_configs"`
 	MAC            string            `ovsdb:"mac"`
 	Name           string            `ovsdb:"name"`
 	Networks       []string          `ovsdb:"networks"`
 	Options        map[string]string `ovsdb:"options"`
 	Peer           *string           `ovsdb:"peer"`
-	Status         map[string]string `ovsdb:"status"`
 }
 
 func (a *LogicalRouterPort) GetUUID() string {
 	return a.UUID
-}
-
-func (a *LogicalRouterPort) GetDhcpRelay() *string {
-	return a.DhcpRelay
-}
-
-func copyLogicalRouterPortDhcpRelay(a *string) *string {
-	if a == nil {
-		return nil
-	}
-	b := *a
-	return &b
-}
-
-func equalLogicalRouterPortDhcpRelay(a, b *string) bool {
-	if (a == nil) != (b == nil) {
-		return false
-	}
-	if a == b {
-		return true
-	}
-	return *a == *b
 }
 
 func (a *LogicalRouterPort) GetEnabled() *bool {
@@ -103,34 +77,6 @@ func equalLogicalRouterPortExternalIDs(a, b map[string]string) bool {
 	return true
 }
 
-func (a *LogicalRouterPort) GetGatewayChassis() []string {
-	return a.GatewayChassis
-}
-
-func copyLogicalRouterPortGatewayChassis(a []string) []string {
-	if a == nil {
-		return nil
-	}
-	b := make([]string, len(a))
-	copy(b, a)
-	return b
-}
-
-func equalLogicalRouterPortGatewayChassis(a, b []string) bool {
-	if (a == nil) != (b == nil) {
-		return false
-	}
-	if len(a) != len(b) {
-		return false
-	}
-	for i, v := range a {
-		if b[i] != v {
-			return false
-		}
-	}
-	return true
-}
-
 func (a *LogicalRouterPort) GetHaChassisGroup() *string {
 	return a.HaChassisGroup
 }
@@ -151,34 +97,6 @@ func equalLogicalRouterPortHaChassisGroup(a, b *string) bool {
 		return true
 	}
 	return *a == *b
-}
-
-func (a *LogicalRouterPort) GetIpv6Prefix() []string {
-	return a.Ipv6Prefix
-}
-
-func copyLogicalRouterPortIpv6Prefix(a []string) []string {
-	if a == nil {
-		return nil
-	}
-	b := make([]string, len(a))
-	copy(b, a)
-	return b
-}
-
-func equalLogicalRouterPortIpv6Prefix(a, b []string) bool {
-	if (a == nil) != (b == nil) {
-		return false
-	}
-	if len(a) != len(b) {
-		return false
-	}
-	for i, v := range a {
-		if b[i] != v {
-			return false
-		}
-	}
-	return true
 }
 
 func (a *LogicalRouterPort) GetIpv6RaConfigs() map[string]string {
@@ -299,49 +217,15 @@ func equalLogicalRouterPortPeer(a, b *string) bool {
 	return *a == *b
 }
 
-func (a *LogicalRouterPort) GetStatus() map[string]string {
-	return a.Status
-}
-
-func copyLogicalRouterPortStatus(a map[string]string) map[string]string {
-	if a == nil {
-		return nil
-	}
-	b := make(map[string]string, len(a))
-	for k, v := range a {
-		b[k] = v
-	}
-	return b
-}
-
-func equalLogicalRouterPortStatus(a, b map[string]string) bool {
-	if (a == nil) != (b == nil) {
-		return false
-	}
-	if len(a) != len(b) {
-		return false
-	}
-	for k, v := range a {
-		if w, ok := b[k]; !ok || v != w {
-			return false
-		}
-	}
-	return true
-}
-
 func (a *LogicalRouterPort) DeepCopyInto(b *LogicalRouterPort) {
 	*b = *a
-	b.DhcpRelay = copyLogicalRouterPortDhcpRelay(a.DhcpRelay)
 	b.Enabled = copyLogicalRouterPortEnabled(a.Enabled)
 	b.ExternalIDs = copyLogicalRouterPortExternalIDs(a.ExternalIDs)
-	b.GatewayChassis = copyLogicalRouterPortGatewayChassis(a.GatewayChassis)
 	b.HaChassisGroup = copyLogicalRouterPortHaChassisGroup(a.HaChassisGroup)
-	b.Ipv6Prefix = copyLogicalRouterPortIpv6Prefix(a.Ipv6Prefix)
 	b.Ipv6RaConfigs = copyLogicalRouterPortIpv6RaConfigs(a.Ipv6RaConfigs)
 	b.Networks = copyLogicalRouterPortNetworks(a.Networks)
 	b.Options = copyLogicalRouterPortOptions(a.Options)
 	b.Peer = copyLogicalRouterPortPeer(a.Peer)
-	b.Status = copyLogicalRouterPortStatus(a.Status)
 }
 
 func (a *LogicalRouterPort) DeepCopy() *LogicalRouterPort {
@@ -361,19 +245,15 @@ func (a *LogicalRouterPort) CloneModel() model.Model {
 
 func (a *LogicalRouterPort) Equals(b *LogicalRouterPort) bool {
 	return a.UUID == b.UUID &&
-		equalLogicalRouterPortDhcpRelay(a.DhcpRelay, b.DhcpRelay) &&
 		equalLogicalRouterPortEnabled(a.Enabled, b.Enabled) &&
 		equalLogicalRouterPortExternalIDs(a.ExternalIDs, b.ExternalIDs) &&
-		equalLogicalRouterPortGatewayChassis(a.GatewayChassis, b.GatewayChassis) &&
 		equalLogicalRouterPortHaChassisGroup(a.HaChassisGroup, b.HaChassisGroup) &&
-		equalLogicalRouterPortIpv6Prefix(a.Ipv6Prefix, b.Ipv6Prefix) &&
 		equalLogicalRouterPortIpv6RaConfigs(a.Ipv6RaConfigs, b.Ipv6RaConfigs) &&
 		a.MAC == b.MAC &&
 		a.Name == b.Name &&
 		equalLogicalRouterPortNetworks(a.Networks, b.Networks) &&
 		equalLogicalRouterPortOptions(a.Options, b.Options) &&
-		equalLogicalRouterPortPeer(a.Peer, b.Peer) &&
-		equalLogicalRouterPortStatus(a.Status, b.Status)
+		equalLogicalRouterPortPeer(a.Peer, b.Peer)
 }
 
 func (a *LogicalRouterPort) EqualsModel(b model.Model) bool {

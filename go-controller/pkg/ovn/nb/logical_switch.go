@@ -12,15 +12,12 @@ type LogicalSwitch struct {
 	UUID              string            `ovsdb:"_uuid"`
 	ACLs              []string          `ovsdb:"acls"`
 	Copp              *string           `ovsdb:"copp"`
-	DNSRecords        []string          `ovsdb:"dns_records"`
 	ExternalIDs       map[string]string `ovsdb:"external_ids"`
-	ForwardingGroups  []string          `ovsdb:"forwarding_groups"`
 	LoadBalancer      []string          `ovsdb:"load_balancer"`
 	LoadBalancerGroup []string          `ovsdb:"load_balancer_group"`
 	Name              string            `ovsdb:"name"`
 	OtherConfig       map[string]string `ovsdb:"other_config"`
 	Ports             []string          `ovsdb:"ports"`
-	QOSRules          []string          `ovsdb:"qos_rules"`
 }
 
 func (a *LogicalSwitch) GetUUID() string {
@@ -77,34 +74,6 @@ func equalLogicalSwitchCopp(a, b *string) bool {
 	return *a == *b
 }
 
-func (a *LogicalSwitch) GetDNSRecords() []string {
-	return a.DNSRecords
-}
-
-func copyLogicalSwitchDNSRecords(a []string) []string {
-	if a == nil {
-		return nil
-	}
-	b := make([]string, len(a))
-	copy(b, a)
-	return b
-}
-
-func equalLogicalSwitchDNSRecords(a, b []string) bool {
-	if (a == nil) != (b == nil) {
-		return false
-	}
-	if len(a) != len(b) {
-		return false
-	}
-	for i, v := range a {
-		if b[i] != v {
-			return false
-		}
-	}
-	return true
-}
-
 func (a *LogicalSwitch) GetExternalIDs() map[string]string {
 	return a.ExternalIDs
 }
@@ -129,34 +98,6 @@ func equalLogicalSwitchExternalIDs(a, b map[string]string) bool {
 	}
 	for k, v := range a {
 		if w, ok := b[k]; !ok || v != w {
-			return false
-		}
-	}
-	return true
-}
-
-func (a *LogicalSwitch) GetForwardingGroups() []string {
-	return a.ForwardingGroups
-}
-
-func copyLogicalSwitchForwardingGroups(a []string) []string {
-	if a == nil {
-		return nil
-	}
-	b := make([]string, len(a))
-	copy(b, a)
-	return b
-}
-
-func equalLogicalSwitchForwardingGroups(a, b []string) bool {
-	if (a == nil) != (b == nil) {
-		return false
-	}
-	if len(a) != len(b) {
-		return false
-	}
-	for i, v := range a {
-		if b[i] != v {
 			return false
 		}
 	}
@@ -281,46 +222,15 @@ func equalLogicalSwitchPorts(a, b []string) bool {
 	return true
 }
 
-func (a *LogicalSwitch) GetQOSRules() []string {
-	return a.QOSRules
-}
-
-func copyLogicalSwitchQOSRules(a []string) []string {
-	if a == nil {
-		return nil
-	}
-	b := make([]string, len(a))
-	copy(b, a)
-	return b
-}
-
-func equalLogicalSwitchQOSRules(a, b []string) bool {
-	if (a == nil) != (b == nil) {
-		return false
-	}
-	if len(a) != len(b) {
-		return false
-	}
-	for i, v := range a {
-		if b[i] != v {
-			return false
-		}
-	}
-	return true
-}
-
 func (a *LogicalSwitch) DeepCopyInto(b *LogicalSwitch) {
 	*b = *a
 	b.ACLs = copyLogicalSwitchACLs(a.ACLs)
 	b.Copp = copyLogicalSwitchCopp(a.Copp)
-	b.DNSRecords = copyLogicalSwitchDNSRecords(a.DNSRecords)
 	b.ExternalIDs = copyLogicalSwitchExternalIDs(a.ExternalIDs)
-	b.ForwardingGroups = copyLogicalSwitchForwardingGroups(a.ForwardingGroups)
 	b.LoadBalancer = copyLogicalSwitchLoadBalancer(a.LoadBalancer)
 	b.LoadBalancerGroup = copyLogicalSwitchLoadBalancerGroup(a.LoadBalancerGroup)
 	b.OtherConfig = copyLogicalSwitchOtherConfig(a.OtherConfig)
 	b.Ports = copyLogicalSwitchPorts(a.Ports)
-	b.QOSRules = copyLogicalSwitchQOSRules(a.QOSRules)
 }
 
 func (a *LogicalSwitch) DeepCopy() *LogicalSwitch {
@@ -342,15 +252,12 @@ func (a *LogicalSwitch) Equals(b *LogicalSwitch) bool {
 	return a.UUID == b.UUID &&
 		equalLogicalSwitchACLs(a.ACLs, b.ACLs) &&
 		equalLogicalSwitchCopp(a.Copp, b.Copp) &&
-		equalLogicalSwitchDNSRecords(a.DNSRecords, b.DNSRecords) &&
 		equalLogicalSwitchExternalIDs(a.ExternalIDs, b.ExternalIDs) &&
-		equalLogicalSwitchForwardingGroups(a.ForwardingGroups, b.ForwardingGroups) &&
 		equalLogicalSwitchLoadBalancer(a.LoadBalancer, b.LoadBalancer) &&
 		equalLogicalSwitchLoadBalancerGroup(a.LoadBalancerGroup, b.LoadBalancerGroup) &&
 		a.Name == b.Name &&
 		equalLogicalSwitchOtherConfig(a.OtherConfig, b.OtherConfig) &&
-		equalLogicalSwitchPorts(a.Ports, b.Ports) &&
-		equalLogicalSwitchQOSRules(a.QOSRules, b.QOSRules)
+		equalLogicalSwitchPorts(a.Ports, b.Ports)
 }
 
 func (a *LogicalSwitch) EqualsModel(b model.Model) bool {

@@ -9,24 +9,20 @@ const LogicalSwitchPortTable = "Logical_Switch_Port"
 
 // LogicalSwitchPort defines an object in Logical_Switch_Port table
 type LogicalSwitchPort struct {
-	UUID             string            `ovsdb:"_uuid"`
-	Addresses        []string          `ovsdb:"addresses"`
-	Dhcpv4Options    *string           `ovsdb:"dhcpv4_options"`
-	Dhcpv6Options    *string           `ovsdb:"dhcpv6_options"`
-	DynamicAddresses *string           `ovsdb:"dynamic_addresses"`
-	Enabled          *bool             `ovsdb:"enabled"`
-	ExternalIDs      map[string]string `ovsdb:"external_ids"`
-	HaChassisGroup   *string           `ovsdb:"ha_chassis_group"`
-	MirrorRules      []string          `ovsdb:"mirror_rules"`
-	Name             string            `ovsdb:"name"`
-	Options          map[string]string `ovsdb:"options"`
-	ParentName       *string           `ovsdb:"parent_name"`
-	Peer             *string           `ovsdb:"peer"`
-	PortSecurity     []string          `ovsdb:"port_security"`
-	Tag              *int              `ovsdb:"tag" validate:"omitempty,min=1,max=4095"`
-	TagRequest       *int              `ovsdb:"tag_request" validate:"omitempty,min=0,max=4095"`
-	Type             string            `ovsdb:"type"`
-	Up               *bool             `ovsdb:"up"`
+	UUID           string            `ovsdb:"_uuid"`
+	Addresses      []string          `ovsdb:"addresses"`
+	Dhcpv4Options  *string           `ovsdb:"dhcpv4_options"`
+	Dhcpv6Options  *string           `ovsdb:"dhcpv6_options"`
+	Enabled        *bool             `ovsdb:"enabled"`
+	ExternalIDs    map[string]string `ovsdb:"external_ids"`
+	HaChassisGroup *string           `ovsdb:"ha_chassis_group"`
+	Name           string            `ovsdb:"name"`
+	Options        map[string]string `ovsdb:"options"`
+	ParentName     *string           `ovsdb:"parent_name"`
+	Peer           *string           `ovsdb:"peer"`
+	PortSecurity   []string          `ovsdb:"port_security"`
+	TagRequest     *int              `ovsdb:"tag_request" validate:"omitempty,min=0,max=4095"`
+	Type           string            `ovsdb:"type"`
 }
 
 func (a *LogicalSwitchPort) GetUUID() string {
@@ -96,28 +92,6 @@ func copyLogicalSwitchPortDhcpv6Options(a *string) *string {
 }
 
 func equalLogicalSwitchPortDhcpv6Options(a, b *string) bool {
-	if (a == nil) != (b == nil) {
-		return false
-	}
-	if a == b {
-		return true
-	}
-	return *a == *b
-}
-
-func (a *LogicalSwitchPort) GetDynamicAddresses() *string {
-	return a.DynamicAddresses
-}
-
-func copyLogicalSwitchPortDynamicAddresses(a *string) *string {
-	if a == nil {
-		return nil
-	}
-	b := *a
-	return &b
-}
-
-func equalLogicalSwitchPortDynamicAddresses(a, b *string) bool {
 	if (a == nil) != (b == nil) {
 		return false
 	}
@@ -199,34 +173,6 @@ func equalLogicalSwitchPortHaChassisGroup(a, b *string) bool {
 		return true
 	}
 	return *a == *b
-}
-
-func (a *LogicalSwitchPort) GetMirrorRules() []string {
-	return a.MirrorRules
-}
-
-func copyLogicalSwitchPortMirrorRules(a []string) []string {
-	if a == nil {
-		return nil
-	}
-	b := make([]string, len(a))
-	copy(b, a)
-	return b
-}
-
-func equalLogicalSwitchPortMirrorRules(a, b []string) bool {
-	if (a == nil) != (b == nil) {
-		return false
-	}
-	if len(a) != len(b) {
-		return false
-	}
-	for i, v := range a {
-		if b[i] != v {
-			return false
-		}
-	}
-	return true
 }
 
 func (a *LogicalSwitchPort) GetName() string {
@@ -335,28 +281,6 @@ func equalLogicalSwitchPortPortSecurity(a, b []string) bool {
 	return true
 }
 
-func (a *LogicalSwitchPort) GetTag() *int {
-	return a.Tag
-}
-
-func copyLogicalSwitchPortTag(a *int) *int {
-	if a == nil {
-		return nil
-	}
-	b := *a
-	return &b
-}
-
-func equalLogicalSwitchPortTag(a, b *int) bool {
-	if (a == nil) != (b == nil) {
-		return false
-	}
-	if a == b {
-		return true
-	}
-	return *a == *b
-}
-
 func (a *LogicalSwitchPort) GetTagRequest() *int {
 	return a.TagRequest
 }
@@ -383,45 +307,19 @@ func (a *LogicalSwitchPort) GetType() string {
 	return a.Type
 }
 
-func (a *LogicalSwitchPort) GetUp() *bool {
-	return a.Up
-}
-
-func copyLogicalSwitchPortUp(a *bool) *bool {
-	if a == nil {
-		return nil
-	}
-	b := *a
-	return &b
-}
-
-func equalLogicalSwitchPortUp(a, b *bool) bool {
-	if (a == nil) != (b == nil) {
-		return false
-	}
-	if a == b {
-		return true
-	}
-	return *a == *b
-}
-
 func (a *LogicalSwitchPort) DeepCopyInto(b *LogicalSwitchPort) {
 	*b = *a
 	b.Addresses = copyLogicalSwitchPortAddresses(a.Addresses)
 	b.Dhcpv4Options = copyLogicalSwitchPortDhcpv4Options(a.Dhcpv4Options)
 	b.Dhcpv6Options = copyLogicalSwitchPortDhcpv6Options(a.Dhcpv6Options)
-	b.DynamicAddresses = copyLogicalSwitchPortDynamicAddresses(a.DynamicAddresses)
 	b.Enabled = copyLogicalSwitchPortEnabled(a.Enabled)
 	b.ExternalIDs = copyLogicalSwitchPortExternalIDs(a.ExternalIDs)
 	b.HaChassisGroup = copyLogicalSwitchPortHaChassisGroup(a.HaChassisGroup)
-	b.MirrorRules = copyLogicalSwitchPortMirrorRules(a.MirrorRules)
 	b.Options = copyLogicalSwitchPortOptions(a.Options)
 	b.ParentName = copyLogicalSwitchPortParentName(a.ParentName)
 	b.Peer = copyLogicalSwitchPortPeer(a.Peer)
 	b.PortSecurity = copyLogicalSwitchPortPortSecurity(a.PortSecurity)
-	b.Tag = copyLogicalSwitchPortTag(a.Tag)
 	b.TagRequest = copyLogicalSwitchPortTagRequest(a.TagRequest)
-	b.Up = copyLogicalSwitchPortUp(a.Up)
 }
 
 func (a *LogicalSwitchPort) DeepCopy() *LogicalSwitchPort {
@@ -444,20 +342,16 @@ func (a *LogicalSwitchPort) Equals(b *LogicalSwitchPort) bool {
 		equalLogicalSwitchPortAddresses(a.Addresses, b.Addresses) &&
 		equalLogicalSwitchPortDhcpv4Options(a.Dhcpv4Options, b.Dhcpv4Options) &&
 		equalLogicalSwitchPortDhcpv6Options(a.Dhcpv6Options, b.Dhcpv6Options) &&
-		equalLogicalSwitchPortDynamicAddresses(a.DynamicAddresses, b.DynamicAddresses) &&
 		equalLogicalSwitchPortEnabled(a.Enabled, b.Enabled) &&
 		equalLogicalSwitchPortExternalIDs(a.ExternalIDs, b.ExternalIDs) &&
 		equalLogicalSwitchPortHaChassisGroup(a.HaChassisGroup, b.HaChassisGroup) &&
-		equalLogicalSwitchPortMirrorRules(a.MirrorRules, b.MirrorRules) &&
 		a.Name == b.Name &&
 		equalLogicalSwitchPortOptions(a.Options, b.Options) &&
 		equalLogicalSwitchPortParentName(a.ParentName, b.ParentName) &&
 		equalLogicalSwitchPortPeer(a.Peer, b.Peer) &&
 		equalLogicalSwitchPortPortSecurity(a.PortSecurity, b.PortSecurity) &&
-		equalLogicalSwitchPortTag(a.Tag, b.Tag) &&
 		equalLogicalSwitchPortTagRequest(a.TagRequest, b.TagRequest) &&
-		a.Type == b.Type &&
-		equalLogicalSwitchPortUp(a.Up, b.Up)
+		a.Type == b.Type
 }
 
 func (a *LogicalSwitchPort) EqualsModel(b model.Model) bool {

@@ -1,4 +1,3 @@
-// Package sb holds the OVN_Southbound tables as Go structs, generated from ovn-sb.ovsschema; see ovn-sb(5).
+// Package sb holds the tables and columns of OVN_Southbound that Woven uses as Go structs, see ovn-sb(5). `make generate`
+// writes them.
 package sb
-
-//go:generate go tool modelgen -extended -p sb -o . ../schema/ovn-sb.ovsschema

@@ -19,11 +19,10 @@ var (
 
 // Encap defines an object in Encap table
 type Encap struct {
-	UUID        string            `ovsdb:"_uuid"`
-	ChassisName string            `ovsdb:"chassis_name"`
-	IP          string            `ovsdb:"ip"`
-	Options     map[string]string `ovsdb:"options"`
-	Type        EncapType         `ovsdb:"type" validate:"oneof='geneve' 'stt' 'vxlan'"`
+	UUID        string    `ovsdb:"_uuid"`
+	ChassisName string    `ovsdb:"chassis_name"`
+	IP          string    `ovsdb:"ip"`
+	Type        EncapType `ovsdb:"type" validate:"oneof='geneve' 'stt' 'vxlan'"`
 }
 
 func (a *Encap) GetUUID() string {
@@ -38,43 +37,12 @@ func (a *Encap) GetIP() string {
 	return a.IP
 }
 
-func (a *Encap) GetOptions() map[string]string {
-	return a.Options
-}
-
-func copyEncapOptions(a map[string]string) map[string]string {
-	if a == nil {
-		return nil
-	}
-	b := make(map[string]string, len(a))
-	for k, v := range a {
-		b[k] = v
-	}
-	return b
-}
-
-func equalEncapOptions(a, b map[string]string) bool {
-	if (a == nil) != (b == nil) {
-		return false
-	}
-	if len(a) != len(b) {
-		return false
-	}
-	for k, v := range a {
-		if w, ok := b[k]; !ok || v != w {
-			return false
-		}
-	}
-	return true
-}
-
 func (a *Encap) GetType() EncapType {
 	return a.Type
 }
 
 func (a *Encap) DeepCopyInto(b *Encap) {
 	*b = *a
-	b.Options = copyEncapOptions(a.Options)
 }
 
 func (a *Encap) DeepCopy() *Encap {
@@ -96,7 +64,6 @@ func (a *Encap) Equals(b *Encap) bool {
 	return a.UUID == b.UUID &&
 		a.ChassisName == b.ChassisName &&
 		a.IP == b.IP &&
-		equalEncapOptions(a.Options, b.Options) &&
 		a.Type == b.Type
 }
 

@@ -1,6 +1,6 @@
 // Package schema holds the OVSDB schemas of the OVN and OVS releases that Woven ships (OVN 25.03, OVS 3.5),
-// unchanged. The Go structs of packages nb, sb and vswitch are generated from them; tests serve them with a
-// real ovsdb-server.
+// unchanged. The Go structs of packages nb, sb and vswitch are generated from what Woven uses of them; tests serve them
+// with a real ovsdb-server.
 package schema
 
 import _ "embed"

@@ -1,4 +1,3 @@
-// Package vswitch holds the Open_vSwitch tables as Go structs, generated from vswitch.ovsschema; see ovs-vswitchd.conf.db(5).
+// Package vswitch holds the tables and columns of Open_vSwitch that Woven uses as Go structs, see ovs-vswitchd.conf.db(5). `make generate`
+// writes them.
 package vswitch
-
-//go:generate go tool modelgen -extended -p vswitch -o . ../schema/vswitch.ovsschema

@@ -11,11 +11,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/woven-network/woven/test/child"
 )
 
 // Server is an ovsdb-server with one database, reached by a unix socket. It ends with the test.
@@ -95,27 +96,17 @@ func Database(schema []byte) []byte {
 type process struct {
 	cmd    *exec.Cmd
 	output bytes.Buffer
-	exited chan struct{}
+	exited <-chan struct{}
 }
 
 // start runs ovsdb-server in dir and waits until it accepts connections.
 func start(program []string, dir string) (*process, error) {
 	line := append(slices.Clone(program), filepath.Join(dir, "db"), "--remote=punix:"+filepath.Join(dir, "s"), "--unixctl=none", "--no-chdir")
-	p := &process{cmd: exec.Command(line[0], line[1:]...), exited: make(chan struct{})}
+	p := &process{cmd: exec.Command(line[0], line[1:]...)}
 	p.cmd.Env = append(os.Environ(), "OVS_RUNDIR="+dir, "OVS_DBDIR="+dir, "OVS_LOGDIR="+dir)
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
-	// A test that is killed leaves no server behind. The signal comes when the starting thread ends, so that
-	// thread stays until the process has ended.
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	started := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		started <- p.cmd.Start()
-		_ = p.cmd.Wait()
-		close(p.exited)
-	}()
-	if err := <-started; err != nil {
+	var err error
+	if p.exited, err = child.Start(p.cmd); err != nil {
 		return nil, fmt.Errorf("ovsdb-server: %w", err)
 	}
 	return p, p.ready(filepath.Join(dir, "s"))
