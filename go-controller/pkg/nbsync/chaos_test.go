@@ -59,6 +59,10 @@ func (c *chaos) removeMember(d row.Table, r libovsdb.Row, u libovsdb.UUID) {
 	column := d.Members[c.IntN(len(d.Members))]
 	var members []any
 	switch v := r[column].(type) {
+	case libovsdb.OvsMap:
+		for k, e := range v.GoMap {
+			members = append(members, libovsdb.OvsMap{GoMap: map[any]any{k: e}})
+		}
 	case libovsdb.OvsSet:
 		members = v.GoSet
 	default:
@@ -72,6 +76,8 @@ func (c *chaos) removeMember(d row.Table, r libovsdb.Row, u libovsdb.UUID) {
 // addMember puts a value that nobody wants, a row of ours or a new row of a stranger's into a set.
 func (c *chaos) addMember(d row.Table, u libovsdb.UUID) {
 	switch d.Name {
+	case "Chassis_Template_Var":
+		c.try(insert(d.Name, u, "variables", libovsdb.OvsMap{GoMap: map[any]any{fmt.Sprint("VAR", c.IntN(4)): "by hand"}}))
 	case "Address_Set":
 		c.try(insert(d.Name, u, "addresses", fmt.Sprintf("10.99.0.%d", c.IntN(9))))
 	case "Port_Group", "Logical_Switch":
@@ -94,15 +100,16 @@ func (c *chaos) addMember(d row.Table, u libovsdb.UUID) {
 
 func (c *chaos) overwrite(d row.Table, u libovsdb.UUID) {
 	columns := map[string]libovsdb.Row{
-		"Logical_Switch":      {"other_config": libovsdb.OvsMap{GoMap: map[any]any{}}},
-		"Logical_Switch_Port": {"addresses": "unknown", "enabled": false},
-		"Logical_Router_Port": {"mac": "0a:00:00:00:00:00"},
-		"Load_Balancer":       {"vips": libovsdb.OvsMap{GoMap: map[any]any{"9.9.9.9:9": "8.8.8.8:8"}}, "protocol": "udp"},
-		"Address_Set":         {"addresses": "10.99.9.9"},
-		"NAT":                 {"external_ip": "9.9.9.9"},
-		"ACL":                 {"priority": c.IntN(100)},
-		"Static_MAC_Binding":  {"mac": "0a:00:00:00:00:00"},
-		"Port_Group":          {"name": fmt.Sprint("renamed", c.IntN(1000))},
+		"Logical_Switch":       {"other_config": libovsdb.OvsMap{GoMap: map[any]any{}}},
+		"Logical_Switch_Port":  {"addresses": "unknown", "enabled": false},
+		"Logical_Router_Port":  {"mac": "0a:00:00:00:00:00"},
+		"Load_Balancer":        {"vips": libovsdb.OvsMap{GoMap: map[any]any{"9.9.9.9:9": "8.8.8.8:8"}}, "protocol": "udp"},
+		"Address_Set":          {"addresses": "10.99.9.9"},
+		"Chassis_Template_Var": {"variables": libovsdb.OvsMap{GoMap: map[any]any{"VAR1": "overwritten", "VAR9": "by hand"}}},
+		"NAT":                  {"external_ip": "9.9.9.9"},
+		"ACL":                  {"priority": c.IntN(100)},
+		"Static_MAC_Binding":   {"mac": "0a:00:00:00:00:00"},
+		"Port_Group":           {"name": fmt.Sprint("renamed", c.IntN(1000))},
 	}[d.Name]
 	if columns != nil {
 		c.try(set(d.Name, u, columns))
@@ -135,7 +142,9 @@ func (c *chaos) expected() string {
 		for _, r := range rows {
 			for _, m := range r.In {
 				v := any(m.Value)
-				if m.Value == "" {
+				if m.Key != "" {
+					v = [2]string{m.Key, m.Value}
+				} else if m.Value == "" {
 					v = r.ID.String()
 				}
 				key := m.Set.String() + " " + m.Column
@@ -169,6 +178,9 @@ func expectedRow(o row.Owner, r row.Row, sets map[string][]any) libovsdb.Row {
 			m := map[any]any{}
 			for _, k := range f.MapKeys() {
 				m[k.Interface()] = f.MapIndex(k).Interface()
+			}
+			for _, p := range sets[r.ID.String()+" "+column] {
+				m[p.([2]string)[0]] = p.([2]string)[1]
 			}
 			out[column] = libovsdb.OvsMap{GoMap: m}
 		case reflect.Pointer:

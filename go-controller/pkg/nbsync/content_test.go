@@ -21,7 +21,7 @@ func rowName(d row.Table, r libovsdb.Row) string {
 	case row.ByPort:
 		return row.PortBindingName(text(r["logical_port"]), text(r["ip"]))
 	default:
-		return text(r["name"])
+		return text(r[d.ColumnOfName()])
 	}
 }
 

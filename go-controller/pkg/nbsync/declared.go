@@ -38,6 +38,8 @@ type declared struct {
 	rows map[row.ID]row.Owner
 	// sets maps a set and an element to the owners that want it there, each as often as it says so.
 	sets map[setKey]map[string][]row.Owner
+	// keys maps a map column and a key to the pair that is wanted there.
+	keys map[setKey]map[string]string
 	// memberOf maps a row to the sets that should hold it because another owner than its own says so.
 	memberOf map[row.ID][]setKey
 	// owners maps an owner to its own part of the above.
@@ -67,7 +69,7 @@ type declaration struct {
 func newDeclared() *declared {
 	return &declared{
 		rows: map[row.ID]row.Owner{}, sets: map[setKey]map[string][]row.Owner{},
-		memberOf: map[row.ID][]setKey{}, owners: map[row.Owner]*declaration{}, stale: map[element]int{},
+		keys: map[setKey]map[string]string{}, memberOf: map[row.ID][]setKey{}, owners: map[row.Owner]*declaration{}, stale: map[element]int{},
 		namers: map[row.ID][]row.Owner{}, revived: map[row.ID]struct{}{},
 	}
 }
@@ -143,6 +145,11 @@ func (d *declared) replace(o row.Owner, ids []row.ID, elements []element, names 
 			return &contested{id: id, owner: other}
 		}
 	}
+	for _, e := range elements {
+		if err := d.disputed(o, e); err != nil {
+			return err
+		}
+	}
 	own := d.of(o)
 	if !slices.Equal(own.names, names) {
 		for _, id := range own.names {
@@ -177,6 +184,25 @@ func (d *declared) replace(o row.Owner, ids []row.ID, elements []element, names 
 	return nil
 }
 
+// disputed returns an error if another owner wants another value at an element's key.
+func (d *declared) disputed(o row.Owner, e element) error {
+	key, value, ok := splitPair(e.value)
+	if !ok {
+		return nil
+	}
+	present, wanted := d.keys[e.set][key]
+	if !wanted || present == e.value {
+		return nil
+	}
+	for _, other := range d.sets[e.set][present] {
+		if other != o {
+			_, theirs, _ := splitPair(present)
+			return fmt.Errorf("key %q of %s of %s: %s wants the value %q there already, which is not %q", key, e.set.column, e.set.row, other, theirs, value)
+		}
+	}
+	return nil
+}
+
 // add notes an element of an owner that has the rows ids.
 func (d *declared) add(o row.Owner, ids []row.ID, e element) {
 	values := d.sets[e.set]
@@ -185,6 +211,12 @@ func (d *declared) add(o row.Owner, ids []row.ID, e element) {
 		d.sets[e.set] = values
 	}
 	values[e.value] = append(values[e.value], o)
+	if key, _, ok := splitPair(e.value); ok {
+		if d.keys[e.set] == nil {
+			d.keys[e.set] = map[string]string{}
+		}
+		d.keys[e.set][key] = e.value
+	}
 	if id, ok := e.member(); ok && !slices.Contains(ids, id) {
 		d.memberOf[id] = append(d.memberOf[id], e.set)
 	}
@@ -198,8 +230,8 @@ func (d *declared) remove(o row.Owner, own *declaration) {
 	for _, e := range own.elements {
 		if rest := without(d.sets[e.set][e.value], o); len(rest) > 0 {
 			d.sets[e.set][e.value] = rest
-		} else if delete(d.sets[e.set], e.value); len(d.sets[e.set]) == 0 {
-			delete(d.sets, e.set)
+		} else {
+			d.vanish(e)
 		}
 		if id, ok := e.member(); ok && !slices.Contains(own.ids, id) {
 			if rest := without(d.memberOf[id], e.set); len(rest) > 0 {
@@ -207,6 +239,18 @@ func (d *declared) remove(o row.Owner, own *declaration) {
 			} else {
 				delete(d.memberOf, id)
 			}
+		}
+	}
+}
+
+// vanish forgets an element that no owner wants any more.
+func (d *declared) vanish(e element) {
+	if delete(d.sets[e.set], e.value); len(d.sets[e.set]) == 0 {
+		delete(d.sets, e.set)
+	}
+	if key, _, ok := splitPair(e.value); ok {
+		if delete(d.keys[e.set], key); len(d.keys[e.set]) == 0 {
+			delete(d.keys, e.set)
 		}
 	}
 }

@@ -60,7 +60,7 @@ func (s *state) mutations(op Op, m ovsdb.Mutator, elements []Element) ([]ovsdb.M
 		for ; start < len(elements) && elements[start].Column == column; start++ {
 			values = append(values, elements[start].value)
 		}
-		v, err := ovsdb.NativeToOvs(s.tables[op.ID.Table].columns[column].schema, values)
+		v, err := ovsdb.NativeToOvs(s.tables[op.ID.Table].columns[column].schema, s.tables[op.ID.Table].columns[column].collect(values))
 		if err != nil {
 			return nil, fmt.Errorf("column %s: %w", column, err)
 		}

@@ -176,7 +176,7 @@ func TestMistakesOfTranslatorsAreTold(t *testing.T) {
 		"row Port_Group/b: its model is named":                                                       {ID: id("Port_Group", "b"), Model: &nb.PortGroup{Name: "c"}},
 		"row Port_Group/b: its model is *nb.AddressSet":                                              {ID: id("Port_Group", "b"), Model: &nb.AddressSet{Name: "b"}},
 		"row SSL/b: no such table in package row":                                                    {ID: id("SSL", "b"), Model: &nb.NAT{}},
-		"row Port_Group/b: other_config of Logical_Switch is no members-only set": {ID: id("Port_Group", "b"), Model: &nb.PortGroup{Name: "b"},
+		"row Port_Group/b: other_config of Logical_Switch is no members-only column": {ID: id("Port_Group", "b"), Model: &nb.PortGroup{Name: "b"},
 			In: []row.Membership{in("Logical_Switch", "worker-1", "other_config")}},
 		"row Logical_Switch/worker-1 is wanted by node/worker-1 already": logicalSwitch("worker-1"),
 	} {

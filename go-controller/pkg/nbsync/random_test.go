@@ -172,7 +172,7 @@ func (c *chaos) node(n int) []row.Row {
 	if c.chance(70) {
 		sw.Model.(*nb.LogicalSwitch).LoadBalancerGroup = []string{row.Ref("Load_Balancer_Group", "woven-cluster")}
 	}
-	rows := []row.Row{sw, routerPort("port-"+name, "cluster"), macBinding("port-"+name, "169.254.64.2")}
+	rows := []row.Row{sw, templateVariables(name), routerPort("port-"+name, "cluster"), macBinding("port-"+name, "169.254.64.2")}
 	for i := range c.IntN(3) {
 		rows = append(rows, nat("cluster", fmt.Sprint(name, "/", i), fmt.Sprintf("172.30.0.%d", c.IntN(250)), "10.244.1.0/24"))
 	}
@@ -212,7 +212,13 @@ func (c *chaos) service(n int) []row.Row {
 	for i := range c.IntN(3) {
 		vips[fmt.Sprintf("10.96.%d.%d:80", n, i)] = fmt.Sprintf("10.244.0.%d:8080", c.IntN(250))
 	}
-	return []row.Row{loadBalancer(name, "woven-cluster", vips)}
+	lb := loadBalancer(name, "woven-cluster", vips)
+	for i := range nodes {
+		if c.chance(40) {
+			lb.In = append(lb.In, variable(fmt.Sprint("n", i), fmt.Sprint("VAR", n), fmt.Sprint(c.IntN(5))))
+		}
+	}
+	return []row.Row{lb}
 }
 
 // converges waits until the database holds what is wanted, and then looks whether the engine has anything to do.

@@ -91,3 +91,12 @@ func macBinding(port, ip string) row.Row {
 		Model: &nb.StaticMACBinding{LogicalPort: port, IP: ip, MAC: "0a:58:a9:fe:40:02"},
 	}
 }
+
+func templateVariables(chassis string) row.Row {
+	return row.Row{ID: id("Chassis_Template_Var", chassis), Model: &nb.ChassisTemplateVar{Chassis: chassis, Variables: map[string]string{"NODE4": "172.30.0.11"}}}
+}
+
+// variable puts a template variable into a chassis' row.
+func variable(chassis, key, v string) row.Membership {
+	return row.Membership{Set: id("Chassis_Template_Var", chassis), Column: "variables", Key: key, Value: v}
+}

@@ -47,6 +47,12 @@ func (p *planner) ensure(t *translation, e element) {
 	if value == "" || f.has(e.set.column, value) {
 		return
 	}
+	if key, _, ok := splitPair(value); ok {
+		// The server's "insert" leaves the value of a key alone that is there (RFC 7047, section 5.1, <mutation>).
+		if present, ok := f.table.value(f.model, e.set.column).(map[string]string)[key]; ok {
+			p.drop(f, e.set.column, pair(key, present), pair(key, present), t.owner)
+		}
+	}
 	op := p.mutate(f, t.owner)
 	add := Element{Column: e.set.column, Name: e.value, value: value}
 	if !slices.Contains(op.Add, add) {
@@ -79,7 +85,8 @@ func (p *planner) fill() {
 			}
 			if len(values) > 0 {
 				slices.Sort(values)
-				op.Columns = append(op.Columns, Column{Name: name, Want: names, value: values})
+				c := p.tables[id.Table].columns[name]
+				op.Columns = append(op.Columns, Column{Name: name, Want: c.collect(names), value: c.collect(values)})
 			}
 		}
 	}

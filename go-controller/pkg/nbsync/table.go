@@ -3,6 +3,7 @@ package nbsync
 import (
 	"fmt"
 	"reflect"
+	"strings"
 
 	"github.com/ovn-kubernetes/libovsdb/model"
 	"github.com/ovn-kubernetes/libovsdb/ovsdb"
@@ -26,6 +27,8 @@ type column struct {
 	// ref says that the column holds UUIDs of other rows, those of the table refTable.
 	ref      bool
 	refTable string
+	// pairs says that the column is a map of texts.
+	pairs bool
 	// weak says that the server takes a deleted row out of the column by itself.
 	weak bool
 }
@@ -51,7 +54,7 @@ func tablesOf(db model.DatabaseModel) (map[string]*table, error) {
 }
 
 func newColumn(schema *ovsdb.ColumnSchema, field int) column {
-	c := column{schema: schema, field: field}
+	c := column{schema: schema, field: field, pairs: schema.Type == ovsdb.TypeMap}
 	if schema.TypeObj != nil && schema.TypeObj.Key != nil && schema.TypeObj.Key.Type == ovsdb.TypeUUID {
 		refType, err := schema.TypeObj.Key.RefType()
 		c.ref, c.weak = true, err == nil && refType == ovsdb.Weak
@@ -65,10 +68,38 @@ func (t *table) value(m model.Model, name string) any {
 	return reflect.ValueOf(m).Elem().Field(t.columns[name].field).Interface()
 }
 
-// elements returns a members-only set of a model; all of them hold text or UUIDs.
+// elements returns the elements of a members-only column of a model: texts or UUIDs of a set, or the pairs of a map.
 func (t *table) elements(m model.Model, name string) []string {
-	return t.value(m, name).([]string)
+	switch v := t.value(m, name).(type) {
+	case map[string]string:
+		out := make([]string, 0, len(v))
+		for key, value := range v {
+			out = append(out, pair(key, value))
+		}
+		return out
+	default:
+		return v.([]string)
+	}
 }
+
+// column returns elements in the form that the column has in a model.
+func (c column) collect(elements []string) any {
+	if !c.pairs {
+		return elements
+	}
+	out := make(map[string]string, len(elements))
+	for _, e := range elements {
+		key, value, _ := splitPair(e)
+		out[key] = value
+	}
+	return out
+}
+
+// pair is the element that stands for a key and its value in a map. A text of the database has no zero byte.
+func pair(key, value string) string { return key + "\x00" + value }
+
+// splitPair is the reverse of pair, false for the element of a set.
+func splitPair(element string) (key, value string, ok bool) { return strings.Cut(element, "\x00") }
 
 // text returns a string column of a model.
 func (t *table) text(m model.Model, name string) string {
@@ -104,7 +135,7 @@ func (t *table) stamp(r row.Row, o row.Owner) {
 func (t *table) name(m model.Model) string {
 	switch t.Naming {
 	case row.ByColumn, row.ByReservedName:
-		return t.text(m, "name")
+		return t.text(m, t.ColumnOfName())
 	case row.ByPort:
 		return row.PortBindingName(t.text(m, "logical_port"), t.text(m, "ip"))
 	default:

@@ -75,12 +75,20 @@ func elementLines(verb string, elements []Element) []string {
 		line := verb + " " + column
 		end := start
 		for ; end < len(elements) && elements[end].Column == column; end++ {
-			line += " " + word(refName(elements[end].Name))
+			line += " " + elementText(elements[end].Name)
 		}
 		lines = append(lines, line)
 		start = end
 	}
 	return lines
+}
+
+// elementText returns an element as ovn-nbctl reads it: a word, or <key>=<value>.
+func elementText(e string) string {
+	if key, value, ok := splitPair(e); ok {
+		return word(key) + "=" + word(value)
+	}
+	return word(refName(e))
 }
 
 func valueText(v reflect.Value) string {

@@ -119,10 +119,14 @@ func (s *state) elementsOf(w *want) ([]element, error) {
 	for _, m := range w.In {
 		t, ok := s.tables[m.Set.Table]
 		if !ok || !t.IsMembers(m.Column) {
-			return nil, fmt.Errorf("row %s: %s of %s is no members-only set", w.ID, m.Column, m.Set.Table)
+			return nil, fmt.Errorf("row %s: %s of %s is no members-only column", w.ID, m.Column, m.Set.Table)
 		}
 		e := element{set: setKey{row: m.Set, column: m.Column}, value: m.Value, ref: t.columns[m.Column].ref}
-		if m.Value == "" {
+		if pairs := t.columns[m.Column].pairs; pairs != (m.Key != "") {
+			return nil, fmt.Errorf("row %s: its membership in %s of %s has the key %q; maps have keys and sets have none", w.ID, m.Column, m.Set, m.Key)
+		} else if pairs {
+			e.value = pair(m.Key, m.Value)
+		} else if m.Value == "" {
 			if !e.ref {
 				return nil, fmt.Errorf("row %s: its membership in %s of %s needs a value", w.ID, m.Column, m.Set)
 			}

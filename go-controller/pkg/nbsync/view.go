@@ -149,7 +149,7 @@ func (v *view) named(id row.ID) []model.Model {
 	}
 	switch t.Naming {
 	case row.ByColumn, row.ByReservedName:
-		equals("name", id.Name)
+		equals(t.ColumnOfName(), id.Name)
 	case row.ByPort:
 		port, ip := row.SplitPortBindingName(id.Name)
 		equals("logical_port", port)

@@ -259,8 +259,9 @@ func (w *world) versions() map[string]string {
 
 func (w *world) one(table, name string) libovsdb.Row {
 	w.t.Helper()
-	column := "name"
-	if d, _ := row.Northbound(table); d.Naming == row.ByExternalID {
+	d, _ := row.Northbound(table)
+	column := d.ColumnOfName()
+	if d.Naming == row.ByExternalID {
 		column = "external_ids"
 	}
 	rows := w.find(table, column, name)

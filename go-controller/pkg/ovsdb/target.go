@@ -96,7 +96,7 @@ func northboundIndexes() map[string][]model.ClientIndex {
 		switch t.Naming {
 		case row.ByColumn:
 			// Where the schema has an index on the name, libovsdb drops this one.
-			indexes[t.Name] = []model.ClientIndex{{Columns: []model.ColumnKey{{Column: "name"}}}}
+			indexes[t.Name] = []model.ClientIndex{{Columns: []model.ColumnKey{{Column: t.ColumnOfName()}}}}
 		case row.ByExternalID:
 			indexes[t.Name] = []model.ClientIndex{{Columns: []model.ColumnKey{{Column: "external_ids", Key: row.NameKey}}}}
 		case row.ByReservedName, row.ByPort:

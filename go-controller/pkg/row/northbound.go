@@ -55,9 +55,9 @@ var Tables = []Table{
 		Parents:     []Column{{"Logical_Router", "nat"}},
 	},
 	{
-		Name:   "Load_Balancer",
-		Whole:  []string{"name", "external_ids", "protocol", "vips", "options", "selection_fields", "ip_port_mappings", "health_check"},
-		Others: nil,
+		Name:    "Load_Balancer",
+		Whole:   []string{"name", "external_ids", "protocol", "options", "selection_fields", "ip_port_mappings", "health_check"},
+		Members: []string{"vips"},
 	},
 	{
 		Name:    "Load_Balancer_Group",
@@ -118,8 +118,10 @@ var Tables = []Table{
 		Unique: true,
 	},
 	{
-		Name:   "Chassis_Template_Var",
-		Whole:  []string{"external_ids", "chassis", "variables"},
-		Naming: ByExternalID,
+		Name:       "Chassis_Template_Var",
+		Whole:      []string{"external_ids", "chassis"},
+		Members:    []string{"variables"},
+		NameColumn: "chassis",
+		Unique:     true,
 	},
 }

@@ -46,13 +46,16 @@ type Row struct {
 	In []Membership
 }
 
-// Membership says that a set column of a row holds one element.
+// Membership says that a set column of a row holds one element, or a map column one key with its value.
 type Membership struct {
 	// Set is the row that has the column.
 	Set ID
-	// Column is the set's name, such as "ports" or "addresses".
+	// Column is the set's name, such as "ports" or "addresses", or a map's, such as "vips".
 	Column string
-	// Value is the element; empty means the UUID of the row that declares the membership.
+	// Key is the key in a map; empty for a set.
+	Key string
+	// Value is the element, or the key's value; empty in a set of references means the UUID of the row that declares the
+	// membership.
 	Value string
 }
 

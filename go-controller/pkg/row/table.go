@@ -1,6 +1,9 @@
 package row
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+)
 
 // Marks that nbsync writes into the external_ids of every row of ours. A row without OwnerKey is somebody else's
 // and is never touched.
@@ -21,9 +24,11 @@ type Table struct {
 	// Whole lists the columns that a Row's model declares whole: zero means empty. external_ids and the name
 	// column are always among them where the table has them.
 	Whole []string
-	// Members lists the set columns that hold what memberships say: many owners may declare members of one
+	// Members lists the set and map columns that hold what memberships say: many owners may declare members of one
 	// set. Elements that the model itself lists count as memberships of its owner.
 	Members []string
+	// NameColumn is the column that has the ID's name, where that is not "name".
+	NameColumn string
 	// Expressions lists the columns that hold an expression of ovn-sb(5) and may name address sets and port groups: their
 	// owner waits for these, and they stay for as long as an expression names them.
 	Expressions []string
@@ -55,6 +60,9 @@ const (
 	// Logical_Router_Port of that name.
 	ByPort
 )
+
+// ColumnOfName returns the column that has the ID's name in a table whose Naming is ByColumn or ByReservedName.
+func (t Table) ColumnOfName() string { return cmp.Or(t.NameColumn, "name") }
 
 // Root says whether a row may stand alone.
 func (t Table) Root() bool { return len(t.Parents) == 0 }

@@ -64,7 +64,7 @@ func TestTablesAreThoseOfTheSchema(t *testing.T) {
 			}
 		}
 
-		_, hasName := in.Columns["name"]
+		_, hasName := in.Columns[table.ColumnOfName()]
 		_, hasExternalIDs := in.Columns["external_ids"]
 		switch table.Naming {
 		case ByColumn:
@@ -77,7 +77,7 @@ func TestTablesAreThoseOfTheSchema(t *testing.T) {
 			require.False(t, hasExternalIDs, table.Name)
 		}
 		if table.Naming == ByColumn || table.Naming == ByReservedName {
-			unique := slices.ContainsFunc(in.Indexes, func(i []string) bool { return slices.Equal(i, []string{"name"}) })
+			unique := slices.ContainsFunc(in.Indexes, func(i []string) bool { return slices.Equal(i, []string{table.ColumnOfName()}) })
 			require.Equal(t, unique, table.Unique, table.Name)
 		}
 	}
