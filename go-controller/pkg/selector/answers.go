@@ -25,8 +25,9 @@ func (x *Index) IDs() []ID {
 	return slices.Sorted(maps.Keys(x.entries))
 }
 
-// Selecting returns the selectors in use that select a pod with these labels in a namespace, sorted. The pod need not be
-// known: whoever has read a pod gets the answer for the labels that were read, and not for those of another moment.
+// Selecting returns the selectors in use that select a pod with these labels in a namespace, sorted. The pod need not
+// be known: whoever has read a pod gets the answer for the labels that were read, and not for those of another
+// moment.
 func (x *Index) Selecting(namespace string, labels map[string]string) []ID {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -64,8 +65,8 @@ func (x *Index) Pods(id ID) []types.NamespacedName {
 	return pods
 }
 
-// fewerGroups returns the side whose term leaves fewer groups to look at. It looks at no more label sets than it must: at
-// those of the side with fewer of them, and at the others until they have more groups.
+// fewerGroups returns the side whose term leaves fewer groups to look at. It looks at no more label sets than it
+// must: at those of the side with fewer of them, and at the others until they have more groups.
 func fewerGroups(terms [2]*term) (side int) {
 	if len(terms[ofPods].sets) < len(terms[ofNamespaces].sets) {
 		side = ofPods
@@ -82,8 +83,8 @@ func fewerGroups(terms [2]*term) (side int) {
 	return 1 - side
 }
 
-// cross returns the selectors that have one of the terms at their side, and at the other a term that fits the label set;
-// sorted. It looks at a term's selectors or at the label set's terms, whichever are fewer.
+// cross returns the selectors that have one of the terms at their side, and at the other a term that fits the label
+// set; sorted. It looks at a term's selectors or at the label set's terms, whichever are fewer.
 func (x *Index) cross(terms []*term, other *labelSet) []ID {
 	x.scratch = x.scratch[:0]
 	for _, t := range terms {

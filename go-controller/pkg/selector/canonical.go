@@ -58,8 +58,8 @@ func newLabelSelector(s *metav1.LabelSelector) (labelSelector, error) {
 
 func (s labelSelector) everything() bool { return !s.nothing && len(s.requirements) == 0 }
 
-// fits tells whether labels fit. Of a namespace that is not known yet (open) only some labels are known; it fits if it does
-// whatever the others are.
+// fits tells whether labels fit. Of a namespace that is not known yet (open) only some labels are known; it fits if
+// it does whatever the others are.
 func (s labelSelector) fits(l *labelSet) bool {
 	for i := range s.requirements {
 		r := &s.requirements[i]

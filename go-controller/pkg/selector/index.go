@@ -14,9 +14,9 @@ import (
 	"github.com/woven-network/woven/go-controller/pkg/row"
 )
 
-// Index knows the selectors that are in use, the pods and the namespaces. It is told of every change of them and answers
-// at any moment which selectors select a pod and which pods a selector selects. Its methods may be called from any
-// goroutine. What it is given it keeps and does not change; what it returns is the caller's.
+// Index knows the selectors that are in use, the pods and the namespaces. It is told of every change of them and
+// answers at any moment which selectors select a pod and which pods a selector selects. Its methods may be called
+// from any goroutine. What it is given it keeps and does not change; what it returns is the caller's.
 type Index struct {
 	mu sync.Mutex
 	// matchers are for the labels of namespaces and for those of pods.
@@ -82,8 +82,8 @@ func NewIndex() *Index {
 }
 
 // Declare says which selectors an owner uses, in place of those it has used before; none, when the owner is gone. A
-// selector is in use as long as one owner uses it. It returns the IDs of selectors that nothing used before and of those
-// that nothing uses any more, sorted. With an error, nothing changes.
+// selector is in use as long as one owner uses it. It returns the IDs of selectors that nothing used before and of
+// those that nothing uses any more, sorted. With an error, nothing changes.
 func (x *Index) Declare(user row.Owner, selectors ...*Selector) (added, removed []ID, err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -95,8 +95,8 @@ func (x *Index) Declare(user row.Owner, selectors ...*Selector) (added, removed 
 			other = selectors[at]
 		}
 		if other.text != s.text {
-			return nil, nil, fmt.Errorf("use the selector %q: another one in use, %q, has the same hash %s; add any requirement to one of them",
-				s.text, other.text, s.id)
+			return nil, nil, fmt.Errorf("use the selector %q: another one in use, %q, has the same hash %s; "+
+				"add any requirement to one of them", s.text, other.text, s.id)
 		}
 	}
 	before := x.uses[user]
@@ -145,12 +145,13 @@ func (x *Index) leave(e *entry) {
 	}
 }
 
-// PodChange says for a pod which selectors select it now and did not before, and which did and do not now. IDs are sorted.
+// PodChange says for a pod which selectors select it now and did not before, and which did and do not now. IDs are
+// sorted.
 type PodChange struct{ Added, Removed []ID }
 
-// SetPod says that a pod exists and has these labels. Which pods count is the caller's decision: one that uses its node's
-// network or has finished is no pod for a policy. A pod may come before its namespace: until that is known, the pod is
-// selected by what selects it whatever labels the namespace has.
+// SetPod says that a pod exists and has these labels. Which pods count is the caller's decision: one that uses its
+// node's network or has finished is no pod for a policy. A pod may come before its namespace: until that is known,
+// the pod is selected by what selects it whatever labels the namespace has.
 func (x *Index) SetPod(namespace, name string, labels map[string]string) PodChange {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -197,8 +198,8 @@ type GroupChange struct {
 	PodChange
 }
 
-// SetNamespace says that a namespace exists and has these labels. It returns what changes for its pods, each pod once at
-// most.
+// SetNamespace says that a namespace exists and has these labels. It returns what changes for its pods, each pod once
+// at most.
 func (x *Index) SetNamespace(name string, labels map[string]string) []GroupChange {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -249,7 +250,8 @@ func (x *Index) namespace(name string) *namespace {
 	ns := x.namespaces[name]
 	if ns == nil {
 		name = strings.Clone(name)
-		ns = &namespace{name: name, pods: map[string]*group{}, labels: &labelSet{labels: labels.Set{corev1.LabelMetadataName: name}, open: true}}
+		only := labels.Set{corev1.LabelMetadataName: name}
+		ns = &namespace{name: name, pods: map[string]*group{}, labels: &labelSet{labels: only, open: true}}
 		x.namespaces[name] = ns
 		x.matchers[ofNamespaces].add(ns.labels)
 	}
@@ -303,8 +305,8 @@ func (x *Index) group(ns *namespace, s *labelSet) *group {
 	return g
 }
 
-// takeOut takes a pod out of its group, and forgets the group and its labels if it was the last that had them. It returns
-// the name as the group had it.
+// takeOut takes a pod out of its group, and forgets the group and its labels if it was the last that had them. It
+// returns the name as the group had it.
 func (x *Index) takeOut(g *group, name string) string {
 	at, _ := slices.BinarySearch(g.pods, name)
 	name = g.pods[at]

@@ -34,8 +34,8 @@ type term struct {
 
 type label struct{ key, value string }
 
-// matcher knows which terms fit which label sets, of one side. Both are found by the labels they have in common, so what
-// is new is compared with few others.
+// matcher knows which terms fit which label sets, of one side. Both are found by the labels they have in common, so
+// what is new is compared with few others.
 type matcher struct {
 	side int
 	// terms maps the canonical form of a term to it.
@@ -101,8 +101,8 @@ func (m *matcher) remove(s *labelSet) {
 	m.unindex(s)
 }
 
-// relabel gives a label set other labels. It returns the terms that fit now and did not before, and those that did and do
-// not now. Only terms that speak of a label that changes are compared.
+// relabel gives a label set other labels. It returns the terms that fit now and did not before, and those that did
+// and do not now. Only terms that speak of a label that changes are compared.
 func (m *matcher) relabel(s *labelSet, to labels.Set, open bool) (gained, lost []*term) {
 	next := &labelSet{labels: to, open: open}
 	concerned := func(t *term) bool {

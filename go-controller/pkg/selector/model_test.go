@@ -37,8 +37,8 @@ type plain struct {
 
 func newModel(t *testing.T, next func(int) int) *model {
 	return &model{
-		t: t, next: next, index: NewIndex(), namespaces: map[string]labels.Set{}, pods: map[types.NamespacedName]labels.Set{},
-		uses: map[row.Owner][]plain{},
+		t: t, next: next, index: NewIndex(),
+		namespaces: map[string]labels.Set{}, pods: map[types.NamespacedName]labels.Set{}, uses: map[row.Owner][]plain{},
 	}
 }
 
@@ -67,17 +67,21 @@ func (m *model) labelSelector(keys []string, values ...string) *metav1.LabelSele
 		for range 1 + m.next(2) {
 			some = append(some, values[m.next(len(values))])
 		}
+		demand := func(operator metav1.LabelSelectorOperator, values ...string) {
+			r := metav1.LabelSelectorRequirement{Key: key, Operator: operator, Values: values}
+			s.MatchExpressions = append(s.MatchExpressions, r)
+		}
 		switch m.next(5) {
 		case 0:
 			s.MatchLabels = map[string]string{key: some[0]}
 		case 1:
-			s.MatchExpressions = append(s.MatchExpressions, metav1.LabelSelectorRequirement{Key: key, Operator: metav1.LabelSelectorOpIn, Values: some})
+			demand(metav1.LabelSelectorOpIn, some...)
 		case 2:
-			s.MatchExpressions = append(s.MatchExpressions, metav1.LabelSelectorRequirement{Key: key, Operator: metav1.LabelSelectorOpNotIn, Values: some})
+			demand(metav1.LabelSelectorOpNotIn, some...)
 		case 3:
-			s.MatchExpressions = append(s.MatchExpressions, metav1.LabelSelectorRequirement{Key: key, Operator: metav1.LabelSelectorOpExists})
+			demand(metav1.LabelSelectorOpExists)
 		case 4:
-			s.MatchExpressions = append(s.MatchExpressions, metav1.LabelSelectorRequirement{Key: key, Operator: metav1.LabelSelectorOpDoesNotExist})
+			demand(metav1.LabelSelectorOpDoesNotExist)
 		}
 	}
 	return s
@@ -238,8 +242,8 @@ func (m *model) checkChanges(before map[types.NamespacedName]map[ID]bool, said m
 	for _, namespace := range names {
 		for i := range 4 {
 			pod := types.NamespacedName{Namespace: namespace, Name: fmt.Sprint(i)}
-			require.Equal(m.t, less(after[pod], before[pod]), append([]ID{}, said[pod].Added...), "%s is selected now by", pod)
-			require.Equal(m.t, less(before[pod], after[pod]), append([]ID{}, said[pod].Removed...), "%s is not selected any more by", pod)
+			require.Equal(m.t, less(after[pod], before[pod]), append([]ID{}, said[pod].Added...), "%s now by", pod)
+			require.Equal(m.t, less(before[pod], after[pod]), append([]ID{}, said[pod].Removed...), "%s no longer by", pod)
 		}
 	}
 }

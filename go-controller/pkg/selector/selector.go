@@ -16,12 +16,13 @@ import (
 // names of address sets and port groups, which OVN reads in matches as $name and @name, can contain it.
 type ID string
 
-// idLength is the length of an ID without its first letter, at 5 bits a character. 100 bits are far too many for finding
-// a second selector with the ID of a given one. Somebody who makes both can find two with the same ID; Declare refuses
-// the second.
+// idLength is the length of an ID without its first letter, at 5 bits a character. 100 bits are far too many for
+// finding a second selector with the ID of a given one. Somebody who makes both can find two with the same ID;
+// Declare refuses the second.
 const idLength = 20
 
-// Selector selects the pods whose labels fit one label selector in namespaces whose labels fit another. It never changes.
+// Selector selects the pods whose labels fit one label selector in namespaces whose labels fit another. It never
+// changes.
 type Selector struct {
 	id   ID
 	text string
@@ -76,8 +77,8 @@ func New(namespace string, namespaceSelector, podSelector *metav1.LabelSelector)
 // ID returns the selector's name.
 func (s *Selector) ID() ID { return s.id }
 
-// String returns the selector in its canonical form, for administrators: "namespaces: team in (a); pods: app in (web),!old".
-// A star stands for all.
+// String returns the selector in its canonical form, for administrators: "namespaces: team in (a); pods: app in
+// (web),!old". A star stands for all.
 func (s *Selector) String() string { return s.text }
 
 // Everything tells whether the selector selects every pod of the cluster. Such a set need not be kept pod by pod.
