@@ -155,6 +155,10 @@ type PodChange struct{ Added, Removed []ID }
 func (x *Index) SetPod(namespace, name string, labels map[string]string) PodChange {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	return x.setPod(namespace, name, labels)
+}
+
+func (x *Index) setPod(namespace, name string, labels map[string]string) PodChange {
 	ns := x.namespace(namespace)
 	before := ns.pods[name]
 	if before != nil && maps.Equal(before.sets[ofPods].labels, labels) {
@@ -180,6 +184,10 @@ func (x *Index) SetPod(namespace, name string, labels map[string]string) PodChan
 func (x *Index) DeletePod(namespace, name string) PodChange {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	return x.deletePod(namespace, name)
+}
+
+func (x *Index) deletePod(namespace, name string) PodChange {
 	ns := x.namespaces[namespace]
 	if ns == nil || ns.pods[name] == nil {
 		return PodChange{}
@@ -194,7 +202,8 @@ func (x *Index) DeletePod(namespace, name string) PodChange {
 
 // GroupChange says for some pods of one namespace what PodChange says for one. Names and IDs are sorted.
 type GroupChange struct {
-	Pods []string
+	Namespace string
+	Pods      []string
 	PodChange
 }
 
@@ -203,6 +212,10 @@ type GroupChange struct {
 func (x *Index) SetNamespace(name string, labels map[string]string) []GroupChange {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	return x.setNamespace(name, labels)
+}
+
+func (x *Index) setNamespace(name string, labels map[string]string) []GroupChange {
 	ns := x.namespace(name)
 	if labels[corev1.LabelMetadataName] != name {
 		labels = maps.Clone(labels)
@@ -222,6 +235,10 @@ func (x *Index) SetNamespace(name string, labels map[string]string) []GroupChang
 func (x *Index) DeleteNamespace(name string) []GroupChange {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	return x.deleteNamespace(name)
+}
+
+func (x *Index) deleteNamespace(name string) []GroupChange {
 	ns := x.namespaces[name]
 	if ns == nil || !ns.known {
 		return nil
@@ -238,7 +255,7 @@ func (x *Index) relabel(ns *namespace, to labels.Set) []GroupChange {
 	for _, g := range ns.labels.groups {
 		change := PodChange{Added: x.cross(gained, g.sets[ofPods]), Removed: x.cross(lost, g.sets[ofPods])}
 		if len(change.Added)+len(change.Removed) > 0 {
-			changes = append(changes, GroupChange{slices.Clone(g.pods), change})
+			changes = append(changes, GroupChange{ns.name, slices.Clone(g.pods), change})
 		}
 	}
 	slices.SortFunc(changes, func(a, b GroupChange) int { return strings.Compare(a.Pods[0], b.Pods[0]) })

@@ -167,6 +167,7 @@ func (m *model) step() {
 	said := map[types.NamespacedName]PodChange{}
 	group := func(namespace string, changes []GroupChange) {
 		for _, c := range changes {
+			require.Equal(m.t, namespace, c.Namespace)
 			for _, name := range c.Pods {
 				pod := types.NamespacedName{Namespace: namespace, Name: name}
 				require.NotContains(m.t, said, pod, "each pod once")

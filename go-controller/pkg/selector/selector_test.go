@@ -179,7 +179,7 @@ func TestPodBeforeItsNamespace(t *testing.T) {
 	own, team := mustNew(t, "a", nil, all()), mustNew(t, "", match("team", "x"), nil)
 	notTeam := mustNew(t, "", expression("team", metav1.LabelSelectorOpNotIn, "x"), nil)
 	web := func(added, removed []ID) []GroupChange {
-		return []GroupChange{{[]string{"1"}, PodChange{added, removed}}}
+		return []GroupChange{{"a", []string{"1"}, PodChange{added, removed}}}
 	}
 	_, _, err := x.Declare("policy/p", own, team, notTeam)
 	require.NoError(t, err)
