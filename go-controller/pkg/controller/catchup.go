@@ -65,14 +65,14 @@ func doubtfulPods(view *kube.View, ports []*nb.LogicalSwitchPort) map[types.Name
 	doubtful := map[types.NamespacedName]bool{}
 	for _, port := range ports {
 		name, ours := pod.NamespacedName(row.Owner(port.ExternalIDs[row.OwnerKey]))
-		if ours && uidOf(view.PodMeta(name.Namespace, name.Name)) != port.Options[nodelink.InterfaceVersion] {
+		if ours && uidOf(view.Pod(name.Namespace, name.Name)) != port.Options[nodelink.InterfaceVersion] {
 			doubtful[name] = true
 		}
 	}
 	return doubtful
 }
 
-func uidOf(p *metav1.ObjectMeta) string {
+func uidOf(p *kube.Pod) string {
 	if p == nil {
 		return ""
 	}
@@ -82,7 +82,7 @@ func uidOf(p *metav1.ObjectMeta) string {
 // knows tells whether the View has the same pods under these names as the API server.
 func knows(view *kube.View, names map[types.NamespacedName]bool, now map[types.NamespacedName]string) bool {
 	for name := range names {
-		if uidOf(view.PodMeta(name.Namespace, name.Name)) != now[name] {
+		if uidOf(view.Pod(name.Namespace, name.Name)) != now[name] {
 			return false
 		}
 	}
@@ -102,7 +102,7 @@ func askForPods(ctx context.Context, client *kube.Client, names map[types.Namesp
 				return fmt.Errorf("a %T among pods", o)
 			}
 			if name := (types.NamespacedName{Namespace: p.Namespace, Name: p.Name}); names[name] {
-				now[name] = pod.UID(&p.ObjectMeta)
+				now[name] = pod.UID(kube.NewPod(p))
 			}
 			return nil
 		})
@@ -112,7 +112,7 @@ func askForPods(ctx context.Context, client *kube.Client, names map[types.Namesp
 		p, err := client.Pods(name.Namespace).Get(ctx, name.Name, metav1.GetOptions{})
 		switch {
 		case err == nil:
-			now[name] = pod.UID(&p.ObjectMeta)
+			now[name] = pod.UID(kube.NewPod(p))
 		case !apierrors.IsNotFound(err):
 			return nil, err
 		}

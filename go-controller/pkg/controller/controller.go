@@ -235,7 +235,7 @@ func (c *controller) changed(change kube.Change) {
 	}
 	c.mark(affected(view, c.Config, change)...)
 	// Whether a pod's problem is solved may show in its status, of which no row is made.
-	if _, after, _ := kube.As[*corev1.Pod](change); after != nil && c.problems.has(podReference(after.Namespace, after.Name)) {
+	if _, after, _ := kube.As[*kube.Pod](change); after != nil && c.problems.has(podReference(after.Namespace, after.Name)) {
 		c.mark(pod.Owner(after.Namespace, after.Name))
 	}
 }

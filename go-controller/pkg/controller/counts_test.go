@@ -34,7 +34,7 @@ const (
 	// allocationsToWrite one pod of a burst: from the mark to the cache that shows the row.
 	allocationsToWrite = 389
 	// bytesKept for one pod: its object, its addresses, its row in libovsdb's cache and what the engine knows.
-	bytesKept = 3503
+	bytesKept = 3341
 	slack     = 1.25
 )
 

@@ -9,8 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/ipam"
 	"github.com/woven-network/woven/go-controller/pkg/kube"
@@ -72,11 +70,11 @@ func (d *desired) owners() []row.Owner {
 	for _, n := range d.view.Nodes() {
 		all = append(all, topology.Owner(n.Name))
 	}
-	d.view.EachPod(func(p *corev1.Pod) {
+	for _, p := range d.view.Pods() {
 		if kube.OnNetwork(p) {
 			all = append(all, pod.Owner(p.Namespace, p.Name))
 		}
-	})
+	}
 	for _, s := range d.view.Services() {
 		all = append(all, service.Owner(s.Namespace, s.Name))
 	}
@@ -176,11 +174,11 @@ func (d *desired) placePod(owner row.Owner, namespace, name string) bool {
 		d.hold(owner, "")
 		return true
 	}
-	mine := holder(owner, pod.UID(&object.ObjectMeta))
+	mine := holder(owner, pod.UID(object))
 	d.hold(owner, mine)
 	subnets, err := pod.Subnets(d.view, d.config, object)
 	if err != nil {
-		d.problems.found(reference, reasonOf(err), fmt.Sprintf("node %s: %v", object.Spec.NodeName, err))
+		d.problems.found(reference, reasonOf(err), fmt.Sprintf("node %s: %v", object.Node, err))
 		return false
 	}
 	if len(subnets) == 0 {
@@ -215,7 +213,7 @@ func (d *desired) pod(owner row.Owner, namespace, name string) []row.Row {
 	if unplaced {
 		return nil
 	}
-	return pod.Translate(object, d.pods.Held(holder(owner, pod.UID(&object.ObjectMeta))))
+	return pod.Translate(object, d.pods.Held(holder(owner, pod.UID(object))))
 }
 
 // lasting returns the networks from which a pod that has addresses already gets any. It keeps those it has, and no
@@ -324,10 +322,9 @@ func (s stranded) Error() string { return s.message }
 
 // disagreement returns an error if a pod runs with other addresses than its port has: nothing reaches it, and only
 // making it anew helps. So it is for pods from before Woven was installed, and when a node was given another network.
-func (d *desired) disagreement(p *corev1.Pod, mine string, has []netip.Addr) error {
-	for _, status := range p.Status.PodIPs {
-		reported, err := netip.ParseAddr(status.IP)
-		if err != nil || slices.Contains(has, reported) {
+func (d *desired) disagreement(p *kube.Pod, mine string, has []netip.Addr) error {
+	for _, reported := range p.IPs {
+		if slices.Contains(has, reported) {
 			continue
 		}
 		if other := d.pods.Holder(reported); other != "" && other != mine {

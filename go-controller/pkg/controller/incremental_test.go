@@ -61,7 +61,15 @@ func (w *world) change(before, after kube.Object) {
 	} else {
 		w.view.Unset(before)
 	}
-	w.mark(affected(w.view, w.config, kube.Change{Old: before, New: after})...)
+	w.mark(affected(w.view, w.config, kube.Change{Old: slim(before), New: slim(after)})...)
+}
+
+// slim returns an object as the view has it.
+func slim(o kube.Object) kube.Object {
+	if p, ok := o.(*corev1.Pod); ok {
+		return kube.NewPod(p)
+	}
+	return o
 }
 
 // settle asks for the rows of what is marked, until nothing is.

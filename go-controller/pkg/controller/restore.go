@@ -9,7 +9,6 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/ovn-kubernetes/libovsdb/cache"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/woven-network/woven/go-controller/pkg/kube"
@@ -97,28 +96,27 @@ func (d *desired) restoreFromPods(log logr.Logger) {
 	}
 	var all []reporting
 	networks := map[string][]netip.Prefix{}
-	d.view.EachPod(func(p *corev1.Pod) {
-		if !kube.OnNetwork(p) || len(p.Status.PodIPs) == 0 {
-			return
+	for _, p := range d.view.Pods() {
+		if !kube.OnNetwork(p) || len(p.IPs) == 0 {
+			continue
 		}
-		subnets, known := networks[p.Spec.NodeName]
+		subnets, known := networks[p.Node]
 		if !known {
-			subnets, _ = topology.Subnets(d.view, d.config, p.Spec.NodeName) // With an error there are none.
-			networks[p.Spec.NodeName] = subnets
+			subnets, _ = topology.Subnets(d.view, d.config, p.Node) // With an error there are none.
+			networks[p.Node] = subnets
 		}
-		r := reporting{pod: types.NamespacedName{Namespace: p.Namespace, Name: p.Name}, uid: pod.UID(&p.ObjectMeta), created: p.CreationTimestamp.Time}
-		for _, ip := range p.Status.PodIPs {
-			address, err := netip.ParseAddr(ip.IP)
+		r := reporting{pod: types.NamespacedName{Namespace: p.Namespace, Name: p.Name}, uid: pod.UID(p), created: p.Created}
+		for _, address := range p.IPs {
 			// An address of no network of the node's would not be routed to it: it is from before the node was
 			// made anew, or another network's that ran here.
-			if err == nil && slices.ContainsFunc(subnets, func(s netip.Prefix) bool { return s.Contains(address) }) {
+			if slices.ContainsFunc(subnets, func(s netip.Prefix) bool { return s.Contains(address) }) {
 				r.has = append(r.has, address)
 			}
 		}
 		if len(r.has) > 0 {
 			all = append(all, r)
 		}
-	})
+	}
 	slices.SortFunc(all, func(a, b reporting) int {
 		return cmp.Or(a.created.Compare(b.created), cmp.Compare(a.pod.Namespace, b.pod.Namespace), cmp.Compare(a.pod.Name, b.pod.Name))
 	})

@@ -12,10 +12,6 @@ import (
 // annotationPrefix is before the names of our own annotations.
 const annotationPrefix = "woven.network/"
 
-// ConfigHash is the annotation that kubelet gives the mirror pod of a static pod. Its value, not metadata.uid, is
-// the UID under which kubelet runs the pod and the one that CNI is told.
-const ConfigHash = "kubernetes.io/config.hash"
-
 // trim drops what nobody here reads before an object is stored. With 10,000 pods that is the difference between
 // some 400 MB and 40 MB: managedFields and container specifications make up most of a pod. It runs on every
 // object an informer receives, before any other sees it, so changing the object in place is safe; what came in a list it
@@ -23,8 +19,7 @@ const ConfigHash = "kubernetes.io/config.hash"
 func (a *alike) trim(o any) (any, error) {
 	switch o := o.(type) {
 	case *corev1.Pod:
-		trimMeta(&o.ObjectMeta)
-		pod := newStoredPod(o)
+		pod := NewPod(o)
 		a.share(pod)
 		return pod, nil
 	case *corev1.Node:
@@ -38,7 +33,8 @@ func (a *alike) trim(o any) (any, error) {
 	case *discoveryv1.EndpointSlice:
 		trimMeta(&o.ObjectMeta)
 		for i := range o.Endpoints {
-			o.Endpoints[i].Hints, o.Endpoints[i].DeprecatedTopology = nil, nil
+			e := &o.Endpoints[i]
+			e.Hostname, e.TargetRef, e.DeprecatedTopology = nil, nil, nil
 		}
 	case cache.DeletedFinalStateUnknown:
 		trimmed, err := a.trim(o.Obj)
@@ -54,7 +50,7 @@ func trimMeta(m *metav1.ObjectMeta) {
 	m.OwnerReferences = nil
 	m.Finalizers = nil
 	for key := range m.Annotations {
-		if key != ConfigHash && !strings.HasPrefix(key, annotationPrefix) {
+		if !strings.HasPrefix(key, annotationPrefix) {
 			delete(m.Annotations, key)
 		}
 	}

@@ -9,11 +9,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/cache"
 )
 
-// Object is what a View holds: *corev1.Node, *corev1.Namespace, *corev1.Pod, *corev1.Service or
+// Object is what a View holds: *corev1.Node, *corev1.Namespace, *Pod, *corev1.Service or
 // *discoveryv1.EndpointSlice.
 type Object interface {
 	GetNamespace() string
@@ -32,7 +31,7 @@ type View struct {
 	nodes, namespaces, pods, services, slices cache.Indexer
 }
 
-// NewView returns a View of the given objects and no others.
+// NewView returns a View of the given objects and no others. A *corev1.Pod is taken for the Pod that it makes.
 func NewView(objects ...Object) *View {
 	key := cache.MetaNamespaceKeyFunc
 	v := &View{
@@ -50,16 +49,24 @@ func NewView(objects ...Object) *View {
 
 // Set adds an object to a View made by NewView, or replaces it. Informers alone change the View of a cluster.
 func (v *View) Set(o Object) {
-	if err := (*v.store(o)).Update(stored(o)); err != nil {
+	if err := (*v.store(o)).Update(slim(o)); err != nil {
 		panic(fmt.Sprintf("kube: %T %s/%s cannot be stored: %v", o, o.GetNamespace(), o.GetName(), err))
 	}
 }
 
 // Unset takes an object out of a View made by NewView.
 func (v *View) Unset(o Object) {
-	if err := (*v.store(o)).Delete(stored(o)); err != nil {
+	if err := (*v.store(o)).Delete(slim(o)); err != nil {
 		panic(fmt.Sprintf("kube: %T %s/%s cannot be removed: %v", o, o.GetNamespace(), o.GetName(), err))
 	}
+}
+
+// slim returns what the View holds for an object.
+func slim(o Object) Object {
+	if p, ok := o.(*corev1.Pod); ok {
+		return NewPod(p)
+	}
+	return o
 }
 
 // store returns where the View has its objects of a kind.
@@ -69,7 +76,7 @@ func (v *View) store(o Object) *cache.Indexer {
 		return &v.nodes
 	case *corev1.Namespace:
 		return &v.namespaces
-	case *corev1.Pod:
+	case *Pod, *corev1.Pod:
 		return &v.pods
 	case *corev1.Service:
 		return &v.services
@@ -96,44 +103,19 @@ func (v *View) Namespaces() []*corev1.Namespace {
 }
 
 // Pod returns a pod, or nil.
-func (v *View) Pod(namespace, name string) *corev1.Pod {
-	return get[*corev1.Pod](v.pods, namespace+"/"+name)
+func (v *View) Pod(namespace, name string) *Pod {
+	return get[*Pod](v.pods, namespace+"/"+name)
 }
 
 // Pods returns all pods.
-func (v *View) Pods() []*corev1.Pod { return list[*corev1.Pod](v.pods.List()) }
-
-// EachPod calls f with every pod but its containers, in no order. What f gets is another pod when it has returned. Unlike
-// Pods it does not make as many Pods as there are.
-func (v *View) EachPod(f func(*corev1.Pod)) {
-	var pod corev1.Pod
-	for _, key := range v.pods.ListKeys() {
-		if o, ok, _ := v.pods.GetByKey(key); ok {
-			o.(*storedPod).fill(&pod)
-			f(&pod)
-		}
-	}
-}
-
-// PodMeta returns a pod's metadata, or nil. It costs less than the pod.
-func (v *View) PodMeta(namespace, name string) *metav1.ObjectMeta {
-	if o, ok, _ := v.pods.GetByKey(namespace + "/" + name); ok {
-		return &o.(*storedPod).ObjectMeta
-	}
-	return nil
-}
+func (v *View) Pods() []*Pod { return list[*Pod](v.pods.List()) }
 
 // PodCount returns how many pods there are.
 func (v *View) PodCount() int { return len(v.pods.ListKeys()) }
 
 // PodsOn returns the pods bound to a node.
-func (v *View) PodsOn(node string) []*corev1.Pod {
-	return list[*corev1.Pod](indexed(v.pods, byNode, node))
-}
-
-// PodsIn returns the pods of a namespace.
-func (v *View) PodsIn(namespace string) []*corev1.Pod {
-	return list[*corev1.Pod](indexed(v.pods, cache.NamespaceIndex, namespace))
+func (v *View) PodsOn(node string) []*Pod {
+	return list[*Pod](indexed(v.pods, byNode, node))
 }
 
 // Service returns a Service, or nil.
@@ -154,10 +136,9 @@ func (v *View) EndpointSlices(namespace, service string) []*discoveryv1.Endpoint
 func ServiceOf(s *discoveryv1.EndpointSlice) string { return s.Labels[discoveryv1.LabelServiceName] }
 
 var podIndexers = cache.Indexers{
-	cache.NamespaceIndex: cache.MetaNamespaceIndexFunc,
 	byNode: func(o any) ([]string, error) {
-		if pod, ok := o.(*storedPod); ok && pod.node != "" {
-			return []string{pod.node}, nil
+		if pod, ok := o.(*Pod); ok && pod.Node != "" {
+			return []string{pod.Node}, nil
 		}
 		return nil, nil
 	},
@@ -175,7 +156,7 @@ var sliceIndexers = cache.Indexers{
 func get[T Object](store cache.Indexer, key string) T {
 	// GetByKey of a thread-safe store has no way to fail.
 	o, _, _ := store.GetByKey(key)
-	typed, _ := unstored(o).(T)
+	typed, _ := o.(T)
 	return typed
 }
 
@@ -190,7 +171,7 @@ func indexed(store cache.Indexer, index, value string) []any {
 func list[T Object](objects []any) []T {
 	out := make([]T, 0, len(objects))
 	for _, o := range objects {
-		out = append(out, unstored(o).(T))
+		out = append(out, o.(T))
 	}
 	slices.SortFunc(out, func(a, b T) int {
 		return cmp.Or(cmp.Compare(a.GetNamespace(), b.GetNamespace()), cmp.Compare(a.GetName(), b.GetName()))

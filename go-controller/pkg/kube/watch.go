@@ -58,12 +58,9 @@ func Watch(ctx context.Context, client *Client, changed func(Change)) (*View, er
 			return nil, err
 		}
 		*view.store(kind.example) = informer.GetIndexer()
-		registration, err := informer.AddEventHandler(handler(func(c func() Change) {
-			if !complete.Load() {
-				return
-			}
-			if change := c(); len(change.Objects()) > 0 {
-				changed(change)
+		registration, err := informer.AddEventHandler(handler(func(c Change) {
+			if complete.Load() && len(c.Objects()) > 0 {
+				changed(c)
 			}
 		}))
 		if err != nil {
@@ -176,19 +173,21 @@ func pages[L runtime.Object](list func(context.Context, metav1.ListOptions) (L, 
 	}
 }
 
-// handler tells changes; each is made up only when somebody wants it.
-func handler(tell func(func() Change)) cache.ResourceEventHandlerFuncs {
+// handler calls changed for each change.
+func handler(changed func(Change)) cache.ResourceEventHandlerFuncs {
+	object := func(o any) Object {
+		typed, _ := o.(Object)
+		return typed
+	}
 	return cache.ResourceEventHandlerFuncs{
-		AddFunc: func(o any) { tell(func() Change { return Change{New: unstored(o)} }) },
-		UpdateFunc: func(before, after any) {
-			tell(func() Change { return Change{Old: unstored(before), New: unstored(after)} })
-		},
+		AddFunc:    func(o any) { changed(Change{New: object(o)}) },
+		UpdateFunc: func(before, after any) { changed(Change{Old: object(before), New: object(after)}) },
 		DeleteFunc: func(o any) {
 			// A watch that was cut learns of a deletion late, by its absence, with the last state known.
 			if tombstone, ok := o.(cache.DeletedFinalStateUnknown); ok {
 				o = tombstone.Obj
 			}
-			tell(func() Change { return Change{Old: unstored(o)} })
+			changed(Change{Old: object(o)})
 		},
 	}
 }

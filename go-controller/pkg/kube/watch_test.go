@@ -67,7 +67,7 @@ func TestPages(t *testing.T) {
 			require.NoError(t, err)
 			require.Len(t, items, s.pods)
 			for i, item := range items {
-				require.Equal(t, fmt.Sprint(i), item.(*storedPod).Name)
+				require.Equal(t, fmt.Sprint(i), item.(*Pod).Name)
 			}
 			require.Equal(t, "7", all.(*metav1.List).ResourceVersion)
 			require.Empty(t, all.(*metav1.List).Continue)
@@ -86,17 +86,14 @@ func TestPagesPassErrorsOn(t *testing.T) {
 // What pods have in common is kept once, and only that.
 func TestAlike(t *testing.T) {
 	a := newAlike()
-	kept := func(name string, labels map[string]string, port int32) *storedPod {
+	kept := func(name string, labels map[string]string, port int32) *Pod {
 		p := pod("ns", name, "node")
 		p.Labels = labels
-		p.Spec.Containers = []corev1.Container{{Name: "c", Ports: []corev1.ContainerPort{{ContainerPort: port}}}}
-		p.Status.PodIP, p.Status.PodIPs = "192.0.2.1", []corev1.PodIP{{IP: "192.0.2.1"}, {IP: "2001:db8::1"}}
+		p.Spec.Containers = []corev1.Container{{Name: "c", Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: port}}}}
 		o, err := a.trim(p)
 		require.NoError(t, err)
-		require.Equal(t, labels, o.(*storedPod).Labels)
-		require.Equal(t, name, o.(*storedPod).pod().Name)
-		require.Equal(t, p.Status, o.(*storedPod).pod().Status)
-		return o.(*storedPod)
+		require.Equal(t, NewPod(p), o)
+		return o.(*Pod)
 	}
 	one := kept("one", map[string]string{"app": "web", "tier": "front"}, 80)
 	two := kept("two", map[string]string{"tier": "front", "app": "web"}, 80)
@@ -106,8 +103,8 @@ func TestAlike(t *testing.T) {
 	// The one map changes with the other: it is the same.
 	one.Labels["seen"] = "yes"
 	require.Equal(t, "yes", two.Labels["seen"])
-	require.Same(t, &one.containers[0], &two.containers[0])
-	require.Equal(t, int32(81), other.containers[0].ports[0].ContainerPort)
+	require.Same(t, &one.Ports[0], &two.Ports[0])
+	require.Equal(t, int32(81), other.Ports[0].Number)
 }
 
 func TestCompact(t *testing.T) {

@@ -21,7 +21,7 @@ func FuzzAnnotation(f *testing.F) {
 		p := web()
 		p.UID = "1"
 		p.Annotations = map[string]string{kube.ConfigHash: hash, "woven.network/unknown": uid}
-		rows := pod.Translate(p, addresses)
+		rows := pod.Translate(kube.NewPod(p), addresses)
 		require.Len(t, rows, 1)
 		port := rows[0].Model.(*nb.LogicalSwitchPort)
 		require.NotEmpty(t, port.Options[nodelink.InterfaceVersion])

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
@@ -31,25 +29,25 @@ func NamespacedName(owner row.Owner) (types.NamespacedName, bool) {
 
 // UID returns the UID under which kubelet runs the pod and that it gives to CNI: for the mirror of a static pod its
 // annotation, not metadata.uid, which the API server chose.
-func UID(pod *metav1.ObjectMeta) string {
-	if hash := pod.Annotations[kube.ConfigHash]; hash != "" {
-		return hash
+func UID(pod *kube.Pod) string {
+	if pod.ConfigHash != "" {
+		return pod.ConfigHash
 	}
 	return string(pod.UID)
 }
 
 // Subnets returns the networks that a pod's addresses come from: those of its node. It returns none, without an error, for
 // a pod that has no port. The error is that of topology.Subnets.
-func Subnets(v *kube.View, c *config.Parsed, pod *corev1.Pod) ([]netip.Prefix, error) {
+func Subnets(v *kube.View, c *config.Parsed, pod *kube.Pod) ([]netip.Prefix, error) {
 	if !kube.OnNetwork(pod) {
 		return nil, nil
 	}
-	return topology.Subnets(v, c, pod.Spec.NodeName)
+	return topology.Subnets(v, c, pod.Node)
 }
 
 // Translate returns the rows of a pod that has the given addresses, IPv4 first; no addresses, no rows. The addresses
 // lie in Subnets.
-func Translate(pod *corev1.Pod, addresses []netip.Addr) []row.Row {
+func Translate(pod *kube.Pod, addresses []netip.Addr) []row.Row {
 	if !kube.OnNetwork(pod) || len(addresses) == 0 {
 		return nil
 	}
@@ -61,9 +59,9 @@ func Translate(pod *corev1.Pod, addresses []netip.Addr) []row.Row {
 		PortSecurity: []string{text},
 		Options: map[string]string{
 			// The one chassis that may claim the port. Without it, an old Interface row elsewhere could.
-			nodelink.RequestedChassis: pod.Spec.NodeName,
+			nodelink.RequestedChassis: pod.Node,
 			// A pod that is deleted and made again under its name never gets the old one's interface.
-			nodelink.InterfaceVersion: UID(&pod.ObjectMeta),
+			nodelink.InterfaceVersion: UID(pod),
 		},
 		// By its namespace an administrator finds a pod's port. The pod's name is in the port's, and its UID in an option:
 		// what stands in every row twice makes a tenth of the database.
@@ -72,13 +70,13 @@ func Translate(pod *corev1.Pod, addresses []netip.Addr) []row.Row {
 	return []row.Row{{
 		ID:    row.ID{Table: nb.LogicalSwitchPortTable, Name: port.Name},
 		Model: port,
-		In:    []row.Membership{{Set: row.ID{Table: nb.LogicalSwitchTable, Name: topology.Switch(pod.Spec.NodeName)}, Column: "ports"}},
+		In:    []row.Membership{{Set: row.ID{Table: nb.LogicalSwitchTable, Name: topology.Switch(pod.Node)}, Column: "ports"}},
 	}}
 }
 
 // Affected returns the owners whose rows may be others after a change that the View already shows.
 func Affected(v *kube.View, c *config.Parsed, change kube.Change) []row.Owner {
-	if before, after, ok := kube.As[*corev1.Pod](change); ok {
+	if before, after, ok := kube.As[*kube.Pod](change); ok {
 		if before != nil && after != nil && same(before, after) {
 			return nil
 		}
@@ -99,6 +97,6 @@ func Affected(v *kube.View, c *config.Parsed, change kube.Change) []row.Owner {
 
 // same tells whether two states of a pod translate alike. A pod's status changes a dozen times in its life, and
 // almost none of that is of interest here.
-func same(a, b *corev1.Pod) bool {
-	return kube.OnNetwork(a) == kube.OnNetwork(b) && a.Spec.NodeName == b.Spec.NodeName && UID(&a.ObjectMeta) == UID(&b.ObjectMeta)
+func same(a, b *kube.Pod) bool {
+	return kube.OnNetwork(a) == kube.OnNetwork(b) && a.Node == b.Node && UID(a) == UID(b)
 }

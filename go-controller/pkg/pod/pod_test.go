@@ -58,7 +58,7 @@ func TestNoRows(t *testing.T) {
 	v := kube.NewView(web())
 	assert.Empty(t, pod.Translate(v.Pod("default", "web-0"), nil))
 	assert.Empty(t, pod.Translate(v.Pod("default", "gone"), addresses))
-	_, err := pod.Subnets(kube.NewView(worker()), parse(t), web())
+	_, err := pod.Subnets(kube.NewView(worker()), parse(t), kube.NewPod(web()))
 	assert.ErrorContains(t, err, "spec.podCIDRs is empty")
 }
 
@@ -66,15 +66,15 @@ func TestAffected(t *testing.T) {
 	c := parse(t)
 	v := kube.NewView(web(), worker("10.244.1.0/24"))
 	own := []row.Owner{"pod/default/web-0"}
-	assert.Equal(t, own, pod.Affected(v, c, kube.Change{New: web()}))
-	assert.Equal(t, own, pod.Affected(v, c, kube.Change{Old: web()}))
+	assert.Equal(t, own, pod.Affected(v, c, kube.Change{New: kube.NewPod(web())}))
+	assert.Equal(t, own, pod.Affected(v, c, kube.Change{Old: kube.NewPod(web())}))
 	running := web()
 	running.Status.Phase = corev1.PodRunning
 	running.Status.PodIPs = []corev1.PodIP{{IP: "10.244.1.5"}}
-	assert.Empty(t, pod.Affected(v, c, kube.Change{Old: web(), New: running}))
+	assert.Empty(t, pod.Affected(v, c, kube.Change{Old: kube.NewPod(web()), New: kube.NewPod(running)}))
 	finished := web()
 	finished.Status.Phase = corev1.PodFailed
-	assert.Equal(t, own, pod.Affected(v, c, kube.Change{Old: running, New: finished}))
+	assert.Equal(t, own, pod.Affected(v, c, kube.Change{Old: kube.NewPod(running), New: kube.NewPod(finished)}))
 	assert.Equal(t, own, pod.Affected(v, c, kube.Change{Old: worker(), New: worker("10.244.1.0/24")}), "the node has got its network")
 	assert.Empty(t, pod.Affected(v, c, kube.Change{Old: worker("10.244.1.0/24"), New: worker("10.244.1.0/24")}))
 }

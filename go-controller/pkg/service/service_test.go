@@ -150,5 +150,5 @@ func TestAffected(t *testing.T) {
 	assert.Equal(t, []row.Owner{"service/kube-system/kube-dns"}, service.Affected(nil, nil, kube.Change{New: dns()}))
 	assert.Equal(t, []row.Owner{"service/kube-system/kube-dns", "service/kube-system/other"},
 		service.Affected(nil, nil, kube.Change{Old: mine, New: others}))
-	assert.Empty(t, service.Affected(nil, nil, kube.Change{New: &corev1.Pod{}}))
+	assert.Empty(t, service.Affected(nil, nil, kube.Change{New: &kube.Pod{}}))
 }

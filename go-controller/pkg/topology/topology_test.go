@@ -132,7 +132,7 @@ func TestAffected(t *testing.T) {
 	labelled := first.DeepCopy()
 	labelled.Labels = map[string]string{"a": "b"}
 	assert.Empty(t, topology.Affected(v, c, kube.Change{Old: first, New: labelled}))
-	assert.Empty(t, topology.Affected(v, c, kube.Change{New: &corev1.Pod{}}))
+	assert.Empty(t, topology.Affected(v, c, kube.Change{New: &kube.Pod{}}))
 }
 
 // TestNamesNeverMeet puts nodes side by side whose names are those of rows.
