@@ -80,12 +80,12 @@ func (o *observer) read(decoder *json.Decoder) {
 			close(o.replies)
 			return
 		}
-		switch {
-		case m.Method == "update":
+		switch m.Method {
+		case "update":
 			before := o.rows.clone()
 			o.apply(m.Params[1])
 			o.seen(before, o.rows)
-		case m.Method == "echo":
+		case "echo":
 			text, _ := json.Marshal(map[string]any{"id": m.ID, "result": []any{}, "error": nil})
 			_, _ = o.conn.Write(text)
 		default:
