@@ -15,6 +15,7 @@ import (
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/controller"
+	"github.com/woven-network/woven/go-controller/pkg/endpoint"
 	"github.com/woven-network/woven/go-controller/pkg/kube"
 	"github.com/woven-network/woven/go-controller/pkg/logging"
 )
@@ -29,7 +30,10 @@ func main() {
 }
 
 // flags are the command's flags.
-type flags struct{ config, kubeconfig, metricsAddress, leaseNamespace string }
+type flags struct {
+	config, kubeconfig, leaseNamespace string
+	endpoints                          endpoint.Addresses
+}
 
 func command() *cobra.Command {
 	var f flags
@@ -39,7 +43,7 @@ func command() *cobra.Command {
 		Long: `woven-controller watches Nodes, Pods, Services and EndpointSlices and keeps the
 OVN Northbound database in accord with them. Any number may run; one leads.`,
 		Example: `  # In a cluster: the ConfigMap woven-config is mounted at ` + config.DefaultPath + `.
-  woven-controller --metrics-address=:9410
+  woven-controller --metrics-address=:9410 --probe-socket=/run/woven/probe.sock
 
   # At a developer's desk.
   woven-controller --config=config.yaml --kubeconfig=$HOME/.kube/config --metrics-address=127.0.0.1:9410`,
@@ -48,8 +52,9 @@ OVN Northbound database in accord with them. Any number may run; one leads.`,
 	}
 	cmd.Flags().StringVar(&f.config, "config", config.DefaultPath, "configuration file")
 	cmd.Flags().StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig file; empty means the pod's service account")
-	cmd.Flags().StringVar(&f.metricsAddress, "metrics-address", ":9410", "where /metrics, /healthz, /readyz and /debug/pprof/ are served")
 	cmd.Flags().StringVar(&f.leaseNamespace, "lease-namespace", "woven-system", "namespace of the leader's Lease")
+	f.endpoints.AddFlags(cmd, ":9410")
+	cmd.AddCommand(endpoint.Commands()...)
 	return cmd
 }
 
@@ -72,7 +77,7 @@ func run(ctx context.Context, f flags) error {
 	}
 	log.Info("starting", "version", config.Version, "apiServer", api.Host)
 	return controller.Run(ctx, controller.Options{
-		Config: c, Client: client, Log: log, LeaseNamespace: f.leaseNamespace, MetricsAddress: f.metricsAddress,
+		Config: c, Client: client, Log: log, LeaseNamespace: f.leaseNamespace, Endpoints: f.endpoints,
 		Read: func() { collect(30) },
 		Settled: func() {
 			collect(15)

@@ -15,12 +15,14 @@ import (
 	"github.com/woven-network/woven/go-controller/pkg/agent"
 	"github.com/woven-network/woven/go-controller/pkg/cni"
 	"github.com/woven-network/woven/go-controller/pkg/config"
+	"github.com/woven-network/woven/go-controller/pkg/endpoint"
 	"github.com/woven-network/woven/go-controller/pkg/logging"
 )
 
 func main() {
 	root := &cobra.Command{Use: "woven-node", Short: "Woven's node agent", Version: config.Version, SilenceUsage: true}
 	root.AddCommand(run(), uninstall(), installCNI())
+	root.AddCommand(endpoint.Commands()...)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	if err := root.ExecuteContext(ctx); err != nil {
@@ -29,7 +31,10 @@ func main() {
 }
 
 // flags are the paths, which differ from the defaults in tests only.
-type flags struct{ config, ovsRunDir, socket, confDir, binDir, metrics string }
+type flags struct {
+	config, ovsRunDir, socket, confDir, binDir string
+	endpoints                                  endpoint.Addresses
+}
 
 func (f *flags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.config, "config", config.DefaultPath, "the cluster's configuration")
@@ -49,7 +54,7 @@ func (f *flags) options() (agent.Options, error) {
 	}
 	o := agent.Options{
 		Node: os.Getenv("NODE_NAME"), Config: c, OVSRunDir: f.ovsRunDir, Socket: f.socket, ConfDir: f.confDir, BinDir: f.binDir,
-		MetricsAddress: f.metrics, Log: log,
+		Endpoints: f.endpoints, Log: log,
 	}
 	if o.Node == "" {
 		return o, errors.New("NODE_NAME is empty; set it from spec.nodeName of the pod")
@@ -69,7 +74,7 @@ func run() *cobra.Command {
 			return agent.Run(c.Context(), o)
 		}}
 	f.add(c)
-	c.Flags().StringVar(&f.metrics, "metrics-address", "", "address of /metrics, /healthz and /readyz, such as :9411")
+	f.endpoints.AddFlags(c, "")
 	return c
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -14,11 +13,11 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/woven-network/woven/go-controller/pkg/cni"
 	"github.com/woven-network/woven/go-controller/pkg/config"
+	"github.com/woven-network/woven/go-controller/pkg/endpoint"
 	"github.com/woven-network/woven/go-controller/pkg/pause"
 )
 
@@ -35,9 +34,9 @@ type Options struct {
 	Socket, ConfDir string
 	// BinDir is where Uninstall removes the shim.
 	BinDir string
-	// MetricsAddress serves /metrics, /healthz and /readyz: ":9411"; empty: nobody.
-	MetricsAddress string
-	Log            logr.Logger
+	// Endpoints are where metrics, probes and profiles are served.
+	Endpoints endpoint.Addresses
+	Log       logr.Logger
 }
 
 // ParseIPs reads the form of the environment variable NODE_IPS, "192.0.2.11,2001:db8::b"; IPv4 goes first.
@@ -69,8 +68,9 @@ func Run(ctx context.Context, o Options) error {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m := newMetrics(registry, n)
-	if o.MetricsAddress != "" {
-		group.Go(func() error { return serveHTTP(ctx, o.MetricsAddress, registry, n) })
+	health := endpoint.Health{Healthy: because(n.stuck), Ready: because(n.notReady)}
+	if err := o.Endpoints.Serve(ctx, registry, health, o.Log.WithName("endpoint")); err != nil {
+		return err
 	}
 	group.Go(func() error { return runNode(ctx, o, n, m) })
 	err := group.Wait()
@@ -181,23 +181,12 @@ func watchKernelAlways(ctx context.Context, wake func(), doubt func(hostEnd stri
 	}
 }
 
-func serveHTTP(ctx context.Context, address string, registry *prometheus.Registry, n *node) error {
-	mux := http.NewServeMux()
-	mux.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
-	for path, against := range map[string]func() string{"/healthz": n.stuck, "/readyz": n.notReady} {
-		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
-			if reason := against(); reason != "" {
-				http.Error(w, reason, http.StatusServiceUnavailable)
-				return
-			}
-			fmt.Fprintln(w, "ok")
-		})
+// because makes a check of what says a reason, empty when all is well.
+func because(reason func() string) func() error {
+	return func() error {
+		if text := reason(); text != "" {
+			return errors.New(text)
+		}
+		return nil
 	}
-	server := &http.Server{Addr: address, Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
-	defer stop()
-	if err := server.ListenAndServe(); err != nil && !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("metrics: %w", err)
-	}
-	return nil
 }

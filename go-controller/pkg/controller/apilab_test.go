@@ -22,6 +22,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
+	"github.com/woven-network/woven/go-controller/pkg/endpoint"
 	"github.com/woven-network/woven/go-controller/pkg/kube"
 	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/nb"
@@ -129,7 +130,8 @@ func (l *apiLab) start() (stop func()) {
 	client := l.client()
 	go func() {
 		done <- Run(ctx, Options{
-			Config: l.config, Client: client, LeaseNamespace: "woven-system", MetricsAddress: l.metrics, Log: log, problemGrace: 100 * time.Millisecond,
+			Config: l.config, Client: client, LeaseNamespace: "woven-system", Endpoints: endpoint.Addresses{Metrics: l.metrics}, Log: log,
+			problemGrace: 100 * time.Millisecond,
 		})
 	}()
 	select {

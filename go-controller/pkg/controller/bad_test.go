@@ -3,10 +3,10 @@ package controller
 import (
 	"context"
 	"fmt"
-	"io"
 	"maps"
 	"net"
-	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -21,25 +21,27 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	clientgotesting "k8s.io/client-go/testing"
 
+	"github.com/woven-network/woven/go-controller/pkg/endpoint"
 	"github.com/woven-network/woven/go-controller/pkg/kube/kubetest"
 	"github.com/woven-network/woven/go-controller/pkg/row"
 )
 
 // served is a controller that runs, what it logs and what it answers over HTTP.
 type served struct {
-	address string
-	end     func() error
+	endpoints endpoint.Addresses
+	end       func() error
 
 	mu  sync.Mutex
 	log []string
 }
 
-func (l *lab) serve(t *testing.T) *served {
+// serve runs a controller with metrics at an address; empty: none.
+func (l *lab) serve(t *testing.T, metrics string) *served {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	dir, err := os.MkdirTemp("", "probe") // A socket's path must be shorter than 108 bytes, and a test's name may be longer.
 	require.NoError(t, err)
-	s := &served{address: listener.Addr().String()}
-	require.NoError(t, listener.Close())
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	s := &served{endpoints: endpoint.Addresses{Metrics: metrics, Probes: filepath.Join(dir, "s")}}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	log := funcr.New(func(_, line string) {
@@ -48,7 +50,7 @@ func (l *lab) serve(t *testing.T) *served {
 		s.log = append(s.log, line)
 	}, funcr.Options{})
 	go func() {
-		done <- Run(ctx, Options{Config: l.config, Client: kubetest.Client(l.api), LeaseNamespace: "woven-system", MetricsAddress: s.address, Log: log})
+		done <- Run(ctx, Options{Config: l.config, Client: kubetest.Client(l.api), LeaseNamespace: "woven-system", Endpoints: s.endpoints, Log: log})
 	}()
 	s.end = sync.OnceValue(func() error { cancel(); return <-done })
 	t.Cleanup(func() { _ = s.end() })
@@ -61,22 +63,20 @@ func (s *served) logged() string {
 	return strings.Join(s.log, "\n")
 }
 
-// ready returns what /readyz answers; empty before anybody listens.
+// ready returns what /readyz answers, or why there is no answer.
 func (s *served) ready() string {
-	response, err := http.Get("http://" + s.address + "/readyz")
-	if err != nil {
-		return ""
+	var text strings.Builder
+	if err := endpoint.Ask(context.Background(), s.endpoints.Probes, "/readyz", &text); err != nil {
+		return strings.TrimPrefix(err.Error(), "/readyz: ")
 	}
-	defer func() { _ = response.Body.Close() }()
-	text, _ := io.ReadAll(response.Body)
-	return strings.TrimSpace(string(text))
+	return strings.TrimSpace(text.String())
 }
 
 func TestUnreachableDatabaseIsToldAndWaitedFor(t *testing.T) {
 	l := newLab(t)
 	l.add(t, labNode(), labPod("web"))
 	l.nbServer.Stop()
-	s := l.serve(t)
+	s := l.serve(t, "")
 	l.eventually(t, "it is not ready", func() bool {
 		return s.ready() == "not ready: the Northbound database is not reached yet; the log says why"
 	})
@@ -103,7 +103,7 @@ func TestDatabaseThatRestartsWhilePodsAreWaitedFor(t *testing.T) {
 	})
 	news := watch.NewFake()
 	l.api.PrependWatchReactor("pods", clientgotesting.DefaultWatchReactor(news, nil))
-	s := l.serve(t)
+	s := l.serve(t, "")
 	waits := func(times int) func() bool {
 		return func() bool {
 			return strings.Count(s.logged(), "waiting until all pods that have rows are known") == times
@@ -122,7 +122,7 @@ func TestDatabaseThatRestartsWhilePodsAreWaitedFor(t *testing.T) {
 func TestWrongDatabaseIsTold(t *testing.T) {
 	l := newLab(t)
 	l.config.OVN.Northbound = l.config.OVN.Southbound
-	s := l.serve(t)
+	s := l.serve(t, "")
 	l.eventually(t, "the log says what to do", func() bool {
 		return strings.Contains(s.logged(), "database OVN_Northbound: the server at "+l.config.OVN.Southbound+" does not have it; write the remote of the right database")
 	})
@@ -131,14 +131,18 @@ func TestWrongDatabaseIsTold(t *testing.T) {
 	assert.ErrorContains(t, err, "does not have it", "the error says it too")
 }
 
-func TestTakenMetricsAddressEndsTheController(t *testing.T) {
+// TestTakenMetricsPort has another process hold the controller's metrics port: the controller does its work.
+func TestTakenMetricsPort(t *testing.T) {
 	l := newLab(t)
+	l.add(t, labNode(), labPod("web"))
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { _ = listener.Close() }()
-	err = Run(t.Context(), Options{Config: l.config, Client: kubetest.Client(l.api), LeaseNamespace: "woven-system", MetricsAddress: listener.Addr().String()})
-	assert.ErrorContains(t, err, "--metrics-address")
-	assert.ErrorContains(t, err, "choose another or stop what uses it")
+	s := l.serve(t, listener.Addr().String())
+	l.eventually(t, "it is ready", func() bool { return s.ready() == "ok" })
+	l.eventually(t, "and does its work", func() bool { return l.ports(t)["ns/web"] != "" })
+	assert.Equal(t, 1, strings.Count(s.logged(), "metrics are not served"), "it is logged once")
+	assert.NoError(t, s.end())
 }
 
 // TestNonsenseByHandIsMended has a person overwrite every text of every row of ours, while a controller runs and while none

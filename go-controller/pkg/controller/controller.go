@@ -20,6 +20,7 @@ import (
 	"k8s.io/client-go/tools/record"
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
+	"github.com/woven-network/woven/go-controller/pkg/endpoint"
 	"github.com/woven-network/woven/go-controller/pkg/kube"
 	"github.com/woven-network/woven/go-controller/pkg/nbsync"
 	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
@@ -36,8 +37,8 @@ type Options struct {
 	Client *kube.Client
 	// LeaseNamespace is the namespace of the Lease that the leader holds.
 	LeaseNamespace string
-	// MetricsAddress is where /metrics, /healthz, /readyz and /debug/pprof/ are served: "<ip>:<port>" or ":<port>".
-	MetricsAddress string
+	// Endpoints are where metrics, probes and profiles are served.
+	Endpoints endpoint.Addresses
 	// Log receives everything.
 	Log logr.Logger
 
@@ -96,7 +97,7 @@ func Run(ctx context.Context, o Options) error {
 	c.problems = newProblems(recorder, c.uid, o.problemGrace)
 	c.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	c.registerMetrics()
-	if err := serve(ctx, o.MetricsAddress, c.metrics, c.healthy, c.ready); err != nil {
+	if err := o.Endpoints.Serve(ctx, c.metrics, endpoint.Health{Healthy: c.healthy, Ready: c.ready}, o.Log.WithName("endpoint")); err != nil {
 		return err
 	}
 

@@ -66,7 +66,7 @@ func runProcess(text string) error {
 		return err
 	}
 	log := funcr.New(func(_, line string) { fmt.Println(line) }, funcr.Options{})
-	return Run(context.Background(), Options{Config: c, Client: client, LeaseNamespace: "woven-system", MetricsAddress: "127.0.0.1:0", Log: log})
+	return Run(context.Background(), Options{Config: c, Client: client, LeaseNamespace: "woven-system", Log: log})
 }
 
 // process is a controller in a process of its own.

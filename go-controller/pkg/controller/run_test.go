@@ -59,7 +59,7 @@ func (l *lab) run(t *testing.T) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- Run(ctx, Options{Config: l.config, Client: kubetest.Client(l.api), LeaseNamespace: "woven-system", MetricsAddress: "127.0.0.1:0", Log: logr.Discard()})
+		done <- Run(ctx, Options{Config: l.config, Client: kubetest.Client(l.api), LeaseNamespace: "woven-system", Log: logr.Discard()})
 	}()
 	return func() {
 		cancel()

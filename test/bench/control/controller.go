@@ -40,7 +40,8 @@ func (w *world) startController(program string) (*controller, error) {
 	}
 	c := &controller{metricsURL: "http://" + address + "/metrics", began: time.Now(), synced: make(chan time.Time, 1)}
 	c.Process, err = process.Start("woven-controller", &listener{w: log, text: accord, heard: c.synced}, []string{program,
-		"--config=" + w.path("config.yaml"), "--kubeconfig=" + w.path("kubeconfig"), "--metrics-address=" + address, "--lease-namespace=default"})
+		"--config=" + w.path("config.yaml"), "--kubeconfig=" + w.path("kubeconfig"), "--metrics-address=" + address,
+		"--profiling-socket=" + w.path("profiling.sock"), "--lease-namespace=default"})
 	return c, err
 }
 
