@@ -34,17 +34,39 @@ type Server struct {
 // machine has no ovsdb-server.
 func Start(t testing.TB, schema []byte) *Server {
 	t.Helper()
+	s := empty(t)
+	s.schema = schema
+	s.Recreate()
+	return s
+}
+
+// StartFile runs a server with a copy of a database file. The error says why the server refuses the file.
+func StartFile(t testing.TB, file string) (*Server, error) {
+	t.Helper()
+	s := empty(t)
+	content, err := os.ReadFile(file)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(s.dir, "db"), content, 0o600)
+	}
+	if err == nil {
+		s.process, err = start(Program(t, "ovsdb-server"), s.dir)
+	}
+	return s, err
+}
+
+// empty is a server that has a folder and does not run.
+func empty(t testing.TB) *Server {
+	t.Helper()
 	// Not t.TempDir: a socket's path must stay below 108 bytes, and a test's name may be longer.
 	dir, err := os.MkdirTemp("", "ovsdb")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{Remote: "unix:" + filepath.Join(dir, "s"), t: t, dir: dir, schema: schema}
+	s := &Server{Remote: "unix:" + filepath.Join(dir, "s"), t: t, dir: dir}
 	t.Cleanup(func() {
 		s.Stop()
 		_ = os.RemoveAll(dir)
 	})
-	s.Recreate()
 	return s
 }
 
