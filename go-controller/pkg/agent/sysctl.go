@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -9,8 +10,13 @@ import (
 	"strings"
 )
 
-// sysctlRoot is where the kernel's network settings of the current network namespace are.
-const sysctlRoot = "/proc/sys/net"
+// procSysNet is the environment variable with another path of /proc/sys/net. A container that is not privileged has /proc/sys
+// read-only, so the host's is mounted elsewhere (dist/manifests/node.yaml).
+const procSysNet = "PROC_SYS_NET"
+
+// sysctlRoot is where the kernel's network settings are. Wherever it is mounted, a thread finds those of its own network
+// namespace there (proc_sys_lookup in fs/proc/proc_sysctl.c).
+var sysctlRoot = cmp.Or(os.Getenv(procSysNet), "/proc/sys/net")
 
 // setting is one kernel setting: a path below /proc/sys/net and its value.
 type setting struct {
