@@ -17,6 +17,8 @@ func TestUndisturbed(t *testing.T) {
 		{"audit", testAudit},
 		{"static-pod", testStaticPod},
 		{"same-name", testSameName},
+		{"permissions", testPermissions},
+		{"confinement", testConfinement},
 	})
 }
 
@@ -37,6 +39,7 @@ func TestDisturbed(t *testing.T) {
 		{"controller-restart", testControllerRestart},
 		{"restarts", testRestarts},
 		{"lost-databases", testLostDatabases},
+		{"damaged-databases", testDamagedDatabases},
 		{"vswitchd-restart", testVswitchdRestart},
 		{"uninstall", testUninstall},
 		{"reboot", testReboot},
