@@ -131,12 +131,17 @@ func (r *runtimeTest) code(want uint, message string, got cni.Response) {
 
 // wired waits until an ADD has made its row, and installs its flows.
 func (r *runtimeTest) wired(container string) {
+	r.hasRow(container)
+	r.install()
+}
+
+// hasRow waits until an ADD has made its row, after its interfaces.
+func (r *runtimeTest) hasRow(container string) {
 	host := attachment{Container: container, IfName: "eth0"}.host()
 	require.NoError(r.t, r.news.await(r.t.Context(), interfaceTopic(host), func() (bool, error) {
 		i, err := interfaceRow(r.t.Context(), r.local, host)
 		return i != nil, err
 	}))
-	r.install()
 }
 
 func TestALifeOfAPod(t *testing.T) {
@@ -216,15 +221,27 @@ func TestAddSaysWhatItWaitedFor(t *testing.T) {
 	require.Empty(t, left)
 }
 
+// TestAddEndsWithItsRuntime has the runtime give up while the ADD waits for ovn-controller: the interfaces and the row, which
+// are made by then, go.
 func TestAddEndsWithItsRuntime(t *testing.T) {
 	r := newRuntime(t)
 	r.ready()
+	r.bind("web", "1")
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	netns, answer := file(t, other(t)), make(chan cni.Response, 1)
+	go func() {
+		answer <- r.handle(ctx, cni.Request{Command: cni.Add, ContainerID: "c1", IfName: "eth0", Config: []byte("{}"),
+			Args: "K8S_POD_NAMESPACE=ns;K8S_POD_NAME=web;K8S_POD_UID=1"}, netns)
+	}()
+	r.hasRow("c1")
+	require.Contains(t, run(t, "ip link"), ": w", "its interface is there")
 	cancel()
-	got := r.handle(ctx, cni.Request{Command: cni.Add, ContainerID: "c1", IfName: "eth0", Config: []byte("{}"),
-		Args: "K8S_POD_NAMESPACE=ns;K8S_POD_NAME=web;K8S_POD_UID=1"}, file(t, other(t)))
-	require.NotNil(t, got.Error)
+	require.NotNil(t, (<-answer).Error)
 	require.NotContains(t, run(t, "ip link"), ": w")
+	left, err := r.attachments().list(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, left)
 }
 
 func TestAttachmentsOfVanishedSandboxesGo(t *testing.T) {

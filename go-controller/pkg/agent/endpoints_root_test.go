@@ -41,5 +41,8 @@ func TestTakenMetricsPortLeavesTheAgent(t *testing.T) {
 	assert.NoError(t, endpoint.Ask(t.Context(), a.Probes, "/healthz", io.Discard))
 	assert.Error(t, endpoint.Ask(t.Context(), a.Probes, "/readyz", io.Discard), "without Open vSwitch it is not ready")
 	stop()
-	assert.NoError(t, <-ended, "it ran until it was stopped")
+	if err := <-ended; err != nil { // It may have been trying to reach Open vSwitch.
+		assert.NotContains(t, err.Error(), "metrics")
+		assert.NotContains(t, err.Error(), "address already in use")
+	}
 }

@@ -285,15 +285,19 @@ func (e *election) healthy() error {
 	return nil
 }
 
-// podUIDVariable is the environment variable that names the pod (metadata.uid).
-const podUIDVariable = "POD_UID"
+// The environment variables that say which pod this is: metadata.name and metadata.uid.
+const (
+	podNameVariable = "POD_NAME"
+	podUIDVariable  = "POD_UID"
+)
 
-// identity is what the holder of the lease is called. In a pod it is the pod's UID: of a container that died only one
-// successor ever runs in the same pod, and by this name it goes on with the lease at once. Under a name of its own it
-// would have to wait fifteen seconds for its own lease to run out, and so would every new pod.
+// identity is what the holder of the lease is called. In a pod it is "<name>_<UID>" of the pod: the name is for whoever reads
+// the lease, the UID tells a pod from a later one of its name. After a container has died only one successor ever runs
+// in the same pod, and by this identity it goes on with the lease at once. Under an identity of its own it would have to wait
+// fifteen seconds for its own lease to run out, and so would every new pod.
 func identity() (string, error) {
 	if uid := os.Getenv(podUIDVariable); uid != "" {
-		return uid, nil
+		return os.Getenv(podNameVariable) + "_" + uid, nil
 	}
 	host, err := os.Hostname()
 	if err != nil {

@@ -147,10 +147,11 @@ func leaseOf(holder string) *coordinationv1.Lease {
 
 // TestContainerStartedAnewGoesOnWithTheLease kills a leader, which gives nothing back, and starts it again in the same pod.
 func TestContainerStartedAnewGoesOnWithTheLease(t *testing.T) {
+	t.Setenv(podNameVariable, "woven-controller-x")
 	t.Setenv(podUIDVariable, "b7e2")
 	synctest.Test(t, func(t *testing.T) {
 		client := fake.NewClientset()
-		assert.NoError(t, client.Tracker().Add(leaseOf("b7e2")))
+		assert.NoError(t, client.Tracker().Add(leaseOf("woven-controller-x_b7e2")))
 		begin := time.Now()
 		name, err := identity()
 		assert.NoError(t, err)
