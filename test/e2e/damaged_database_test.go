@@ -36,11 +36,11 @@ func testDamagedDatabases(t *testing.T) {
 	pods := run(t, ns, netexec("here", n.name), netexec("there", other.name))
 	const garbage = `head -c 4096 /dev/urandom | dd of="$file" conv=notrunc bs=1 status=none`
 	for i, d := range []damage{
-		{"northbound-empty", "woven-ovn-central", "northbound", "/var/lib/woven/ovn/ovnnb_db.db", `: >"$file"`, true, 30 * time.Second},
-		{"southbound-garbage-first", "woven-ovn-central", "southbound", "/var/lib/woven/ovn/ovnsb_db.db", garbage, true, 30 * time.Second},
+		{"northbound-empty", "woven-ovn-central", "northbound", "/var/lib/woven/ovn/ovnnb_db.db", `: >"$file"`, true, 15 * time.Second},
+		{"southbound-garbage-first", "woven-ovn-central", "southbound", "/var/lib/woven/ovn/ovnsb_db.db", garbage, true, 15 * time.Second},
 		{"southbound-garbage-within", "woven-ovn-central", "southbound", "/var/lib/woven/ovn/ovnsb_db.db",
-			garbage + ` seek=$(($(stat -c %s "$file") / 2))`, false, 30 * time.Second},
-		{"node-garbage-first", "woven-ovs", "ovsdb", "/var/lib/woven/openvswitch/conf.db", garbage, true, time.Minute},
+			garbage + ` seek=$(($(stat -c %s "$file") / 2))`, false, 15 * time.Second},
+		{"node-garbage-first", "woven-ovs", "ovsdb", "/var/lib/woven/openvswitch/conf.db", garbage, true, 15 * time.Second},
 	} {
 		t.Run(d.name, func(t *testing.T) {
 			before := withoutGlobal(watchNorthbound(t).snapshot())
