@@ -201,7 +201,8 @@ func TestDamageAtTheEndIsTheServers(t *testing.T) {
 	}
 }
 
-// TestConversion gives the database an older schema: one that can be converted keeps its rows, one that cannot is set aside.
+// TestConversion gives the database an older schema: one that can be converted keeps its rows, one that cannot is set
+// aside.
 func TestConversion(t *testing.T) {
 	older := bytes.Replace(schema.Northbound, []byte(`"version": "7`), []byte(`"version": "6`), 1)
 	require.NotEqual(t, older, schema.Northbound)

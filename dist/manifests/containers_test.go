@@ -9,7 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// capabilities are all that containers have, by "<workload>/<container>", each with what needs it. All others have none.
+// capabilities are all that containers have, by "<workload>/<container>", each with what needs it. All others have
+// none.
 var capabilities = map[string]map[corev1.Capability]string{
 	"woven-ovn-central/own-data": {"CHOWN": "gives the databases' folder to the user that serves them"},
 	"woven-ovs/load-module":      {"SYS_MODULE": "finit_module(2)"},
@@ -53,8 +54,8 @@ var hostPaths = map[string]map[string]string{
 	"woven-controller": nil,
 }
 
-// TestContainersHaveTheLeastTheyNeed fails for a container that may do more than the lists above say, and for an entry of
-// the lists that nothing needs any more.
+// TestContainersHaveTheLeastTheyNeed fails for a container that may do more than the lists above say, and for an entry
+// of the lists that nothing needs any more.
 func TestContainersHaveTheLeastTheyNeed(t *testing.T) {
 	var seenCapabilities, seenRoot int
 	workloads := read(t).workloads

@@ -11,8 +11,8 @@ import (
 	"github.com/woven-network/woven/test/permission"
 )
 
-// TestPermissions compares what ServiceAccounts may do, by the manifests, with testdata/permissions.txt. The end-to-end tests
-// ask a real API server for the same.
+// TestPermissions compares what ServiceAccounts may do, by the manifests, with testdata/permissions.txt. The
+// end-to-end tests ask a real API server for the same.
 func TestPermissions(t *testing.T) {
 	all := read(t)
 	var lines []string

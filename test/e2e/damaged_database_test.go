@@ -28,8 +28,9 @@ type damage struct {
 	gap time.Duration
 }
 
-// testDamagedDatabases damages the files of databases and kills the servers that have them open, while pods talk. Without a
-// hand, each database is filled again and says what it said; the file that was damaged is kept; connections live on.
+// testDamagedDatabases damages the files of databases and kills the servers that have them open, while pods talk.
+// Without a hand, each database is filled again and says what it said; the file that was damaged is kept; connections
+// live on.
 func testDamagedDatabases(t *testing.T) {
 	ns := newNamespace(t)
 	n, other := workers()[0], workers()[1]

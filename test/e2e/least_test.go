@@ -22,8 +22,8 @@ import (
 	"github.com/woven-network/woven/test/permission"
 )
 
-// testPermissions asks the API server what each of Woven's ServiceAccounts may do: no more than dist/manifests says and than
-// any account may.
+// testPermissions asks the API server what each of Woven's ServiceAccounts may do: no more than dist/manifests says
+// and than any account may.
 func testPermissions(t *testing.T) {
 	want, err := os.ReadFile("../../dist/manifests/testdata/permissions.txt")
 	require.NoError(t, err)
@@ -55,7 +55,8 @@ func testPermissions(t *testing.T) {
 	assert.Equal(t, string(want), strings.Join(slices.Compact(lines), "\n")+"\n")
 }
 
-// allowed returns what an account may do in a namespace, written as being allowed in "as", which is empty for everywhere.
+// allowed returns what an account may do in a namespace, written as being allowed in "as", which is empty for
+// everywhere.
 func allowed(t *testing.T, namespace, account, in, as string) []string {
 	t.Helper()
 	config := rest.CopyConfig(cluster.config)

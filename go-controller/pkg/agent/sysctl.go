@@ -10,12 +10,12 @@ import (
 	"strings"
 )
 
-// procSysNet is the environment variable with another path of /proc/sys/net. A container that is not privileged has /proc/sys
-// read-only, so the host's is mounted elsewhere (dist/manifests/node.yaml).
+// procSysNet is the environment variable with another path of /proc/sys/net. A container that is not privileged has
+// /proc/sys read-only, so the host's is mounted elsewhere (dist/manifests/node.yaml).
 const procSysNet = "PROC_SYS_NET"
 
-// sysctlRoot is where the kernel's network settings are. Wherever it is mounted, a thread finds those of its own network
-// namespace there (proc_sys_lookup in fs/proc/proc_sysctl.c).
+// sysctlRoot is where the kernel's network settings are. Wherever it is mounted, a thread finds those of its own
+// network namespace there (proc_sys_lookup in fs/proc/proc_sysctl.c).
 var sysctlRoot = cmp.Or(os.Getenv(procSysNet), "/proc/sys/net")
 
 // setting is one kernel setting: a path below /proc/sys/net and its value.

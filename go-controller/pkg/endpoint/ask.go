@@ -11,7 +11,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Ask copies to w what a program answers on a unix socket to GET path. An answer other than 200 is an error with its text.
+// Ask copies to w what a program answers on a unix socket to GET path. An answer other than 200 is an error with its
+// text.
 func Ask(ctx context.Context, socket, path string, w io.Writer) error {
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)

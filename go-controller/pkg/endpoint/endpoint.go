@@ -1,9 +1,11 @@
-// Package endpoint is what a program of Woven answers over HTTP: metrics on a TCP port, probes and profiles on unix sockets.
+// Package endpoint is what a program of Woven answers over HTTP: metrics on a TCP port, probes and profiles on unix
+// sockets.
 //
-// Woven's pods are on the host's network, where any other process may have a port before them. So nothing that a program
-// needs to live has one: the kubelet's probes run the program's own command "probe" in the container, which asks over a unix
-// socket. An httpGet on loopback would cost less (a probe by exec takes some 50 ms of a core, half of it in the container
-// runtime), but a process that has that port would make the kubelet restart a healthy agent for ever.
+// Woven's pods are on the host's network, where any other process may have a port before them. So nothing that a
+// program needs to live has one: the kubelet's probes run the program's own command "probe" in the container, which
+// asks over a unix socket. An httpGet on loopback would cost less (a probe by exec takes some 50 ms of a core, most of
+// them in the container runtime), but a process that has that port would make the kubelet restart a healthy agent for
+// ever.
 package endpoint
 
 import (
@@ -42,8 +44,8 @@ func (a *Addresses) AddFlags(c *cobra.Command, metrics string) {
 		"unix socket of /debug/pprof/, such as "+DefaultProfiles+"; empty: no profiling. It shows the program's memory to root")
 }
 
-// Serve serves all of them until ctx ends. It returns at once: nil, or an error when an address is wrong or a socket cannot
-// be made. A metrics port that another process has is no error: Serve takes it when it is free.
+// Serve serves all of them until ctx ends. It returns at once: nil, or an error when an address is wrong or a socket
+// cannot be made. A metrics port that another process has is no error: Serve takes it when it is free.
 func (a Addresses) Serve(ctx context.Context, registry *prometheus.Registry, health Health, log logr.Logger) error {
 	if err := serveProbes(ctx, a.Probes, health); err != nil {
 		return err

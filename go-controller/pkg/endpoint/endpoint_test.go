@@ -64,8 +64,8 @@ func run(t *testing.T, args ...string) (string, error) {
 	return "", nil
 }
 
-// TestTakenMetricsPort starts a program whose metrics port another process has: it lives, answers probes, says it once, and
-// serves metrics as soon as the port is free.
+// TestTakenMetricsPort starts a program whose metrics port another process has: it lives, answers probes, says it
+// once, and serves metrics as soon as the port is free.
 func TestTakenMetricsPort(t *testing.T) {
 	other, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -11,12 +11,15 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/woven-network/woven/go-controller/pkg/pause"
 )
 
 // metricsRetry is how often a metrics port that is taken is tried again.
 const metricsRetry = 2 * time.Second
 
-// serveMetrics serves /metrics at a TCP address, which must be one. As long as another process has it, it is tried again.
+// serveMetrics serves /metrics at a TCP address, which must be one. As long as another process has it, it is tried
+// again.
 func serveMetrics(ctx context.Context, address string, registry *prometheus.Registry, log logr.Logger) error {
 	if address == "" {
 		return nil
@@ -33,9 +36,7 @@ func serveMetrics(ctx context.Context, address string, registry *prometheus.Regi
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	listener, err := net.Listen("tcp", address)
 	go func() {
-		retry := time.NewTicker(metricsRetry)
-		defer retry.Stop()
-		for logged := ""; ctx.Err() == nil; listener, err = net.Listen("tcp", address) {
+		for logged := ""; ; listener, err = net.Listen("tcp", address) {
 			if err == nil {
 				since.Store(time.Now().Unix())
 				log.Info("metrics are served", "address", listener.Addr().String())
@@ -45,10 +46,8 @@ func serveMetrics(ctx context.Context, address string, registry *prometheus.Regi
 				logged = err.Error()
 				log.Info("metrics are not served; all else works, and the port is tried until it is free", "reason", logged)
 			}
-			select {
-			case <-ctx.Done():
+			if !pause.For(ctx, metricsRetry) {
 				return
-			case <-retry.C:
 			}
 		}
 	}()

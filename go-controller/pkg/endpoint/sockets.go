@@ -52,8 +52,9 @@ func serveProfiles(ctx context.Context, socket string, log logr.Logger) error {
 	return nil
 }
 
-// serveSocket answers over a unix socket, for the program's own user only, until ctx ends. It returns once it listens. The
-// socket takes the place of one that an earlier process left. The file stays at the end: by then it may be a successor's.
+// serveSocket answers over a unix socket, for the program's own user only, until ctx ends. It returns once it listens.
+// The socket takes the place of one that an earlier process left. The file stays at the end: by then it may be a
+// successor's.
 func serveSocket(ctx context.Context, socket string, handler http.Handler) error {
 	if socket == "" {
 		return nil
