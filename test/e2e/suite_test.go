@@ -17,6 +17,8 @@ func TestUndisturbed(t *testing.T) {
 		{"audit", testAudit},
 		{"static-pod", testStaticPod},
 		{"same-name", testSameName},
+		{"tunnels", testTunnels},
+		{"forwarding", testForwarding},
 	})
 }
 
@@ -34,6 +36,7 @@ func TestDisturbed(t *testing.T) {
 	inOrder(t, []topic{
 		{"self-heal", testSelfHeal},
 		{"foreign-rows", testForeignRows},
+		{"forwarding-open", testForwardingOpen},
 		{"controller-restart", testControllerRestart},
 		{"restarts", testRestarts},
 		{"lost-databases", testLostDatabases},

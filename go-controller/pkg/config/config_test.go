@@ -40,6 +40,8 @@ func TestEachWrongFieldIsNamedWithWhatItMayBe(t *testing.T) {
 		"port range":       {"nodePortRange: 40000-30000", `nodePortRange: "40000-30000" is not a range of ports`},
 		"mtu":              {"mtu: 12", "mtu: 12 is not possible; write 576 to 65000"},
 		"datapath":         {"datapath: ebpf", `datapath: "ebpf" is not known; write one of system, netdev`},
+		"forwarding":       {"forwarding: closed", `forwarding: "closed" is not known; write one of cluster, open`},
+		"metrics access":   {"metricsAccess: all", `metricsAccess: "all" is not known; write one of nodes, pods`},
 		"log level":        {"logLevel: loud", `logLevel: "loud" is not known; write one of debug, info, warn, error`},
 		"api server":       {"apiServer: 192.0.2.1", `apiServer: "192.0.2.1" is not a URL`},
 		"alias too narrow": {"aliasCIDRs: [169.254.1.0/31]", "aliasCIDRs: 169.254.1.0/31 is too small"},
