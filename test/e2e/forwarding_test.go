@@ -168,6 +168,17 @@ func routed(t *testing.T, at place, to hops, f func()) {
 // configure adds a line to Woven's configuration and restarts a node's agent with it. Undo puts both back.
 func configure(t *testing.T, n node, line string) (undo func()) {
 	t.Helper()
+	remove := editConfiguration(t, line)
+	replacePod(t, "woven-node", n.name)
+	return func() {
+		remove()
+		replacePod(t, "woven-node", n.name)
+	}
+}
+
+// editConfiguration adds a line to Woven's configuration. Programs read it when they start.
+func editConfiguration(t *testing.T, line string) (remove func()) {
+	t.Helper()
 	maps := cluster.client.CoreV1().ConfigMaps(system)
 	edit := func(change func(text string) string) {
 		have, err := maps.Get(t.Context(), "woven-config", metav1.GetOptions{})
@@ -175,7 +186,6 @@ func configure(t *testing.T, n node, line string) (undo func()) {
 		have.Data["config.yaml"] = change(have.Data["config.yaml"])
 		_, err = maps.Update(t.Context(), have, metav1.UpdateOptions{})
 		require.NoError(t, err)
-		replacePod(t, "woven-node", n.name)
 	}
 	added := "\n" + line + "\n"
 	edit(func(text string) string { return text + added })

@@ -19,6 +19,7 @@ func TestUndisturbed(t *testing.T) {
 		{"same-name", testSameName},
 		{"tunnels", testTunnels},
 		{"forwarding", testForwarding},
+		{"closed-ports", testClosed},
 	})
 }
 
@@ -37,6 +38,7 @@ func TestDisturbed(t *testing.T) {
 		{"self-heal", testSelfHeal},
 		{"foreign-rows", testForeignRows},
 		{"forwarding-open", testForwardingOpen},
+		{"metrics-for-pods", testMetricsForPods},
 		{"controller-restart", testControllerRestart},
 		{"restarts", testRestarts},
 		{"lost-databases", testLostDatabases},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -171,6 +172,29 @@ func (c Config) validate() (*Parsed, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// TCP ports of Woven's programs on nodes: their --metrics-address in dist/manifests.
+const (
+	ControllerMetrics = 9410
+	AgentMetrics      = 9411
+)
+
+// ClosedPorts returns the TCP ports of nodes that pods do not reach, sorted: the databases', as configured and as
+// OVN has them (6643 and 6644 are those of their clusters), and metrics unless these are open.
+func (p *Parsed) ClosedPorts() []uint16 {
+	ports := []uint16{6641, 6642, 6643, 6644}
+	for _, r := range strings.Split(p.OVN.Northbound+","+p.OVN.Southbound, ",") {
+		method, rest, _ := strings.Cut(r, ":")
+		if at, err := netip.ParseAddrPort(rest); err == nil && method != "unix" {
+			ports = append(ports, at.Port())
+		}
+	}
+	if p.MetricsAccess == MetricsNodes {
+		ports = append(ports, ControllerMetrics, AgentMetrics)
+	}
+	slices.Sort(ports)
+	return slices.Compact(ports)
 }
 
 func prefixes(field string, texts []string) ([]netip.Prefix, error) {

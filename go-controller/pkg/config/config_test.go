@@ -30,6 +30,20 @@ func TestDefaultsAndOrder(t *testing.T) {
 	require.Equal(t, "info", c.LogLevel)
 }
 
+func TestClosedPorts(t *testing.T) {
+	for add, want := range map[string][]uint16{
+		"":                    {6641, 6642, 6643, 6644, 9410, 9411},
+		"metricsAccess: pods": {6641, 6642, 6643, 6644},
+	} {
+		c, err := config.Parse([]byte(minimal + add))
+		require.NoError(t, err)
+		require.Equal(t, want, c.ClosedPorts())
+	}
+	c, err := config.Parse([]byte(strings.ReplaceAll(minimal, ":6642", ":16642")))
+	require.NoError(t, err)
+	require.Contains(t, c.ClosedPorts(), uint16(16642))
+}
+
 func TestEachWrongFieldIsNamedWithWhatItMayBe(t *testing.T) {
 	for name, test := range map[string]struct{ add, says string }{
 		"unknown field":    {"colour: red", `unknown field "colour"`},

@@ -84,7 +84,7 @@ func (d *desired) rows(owner row.Owner) ([]row.Row, error) {
 	namespace, name, _ := strings.Cut(rest, "/")
 	switch kind {
 	case "cluster":
-		return topology.Cluster(d.config), nil
+		return topology.Cluster(d.view, d.config), nil
 	case "node":
 		return d.node(rest)
 	case "pod":
