@@ -19,6 +19,9 @@ func TestUndisturbed(t *testing.T) {
 		{"same-name", testSameName},
 		{"permissions", testPermissions},
 		{"confinement", testConfinement},
+		{"tunnels", testTunnels},
+		{"forwarding", testForwarding},
+		{"closed-ports", testClosed},
 	})
 }
 
@@ -36,6 +39,8 @@ func TestDisturbed(t *testing.T) {
 	inOrder(t, []topic{
 		{"self-heal", testSelfHeal},
 		{"foreign-rows", testForeignRows},
+		{"forwarding-open", testForwardingOpen},
+		{"metrics-for-pods", testMetricsForPods},
 		{"controller-restart", testControllerRestart},
 		{"restarts", testRestarts},
 		{"lost-databases", testLostDatabases},

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/vishvananda/netlink"
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/nodelink"
@@ -68,10 +69,25 @@ func (p hostPlan) String() string {
 		fmt.Fprintf(&b, "ip address add %s dev ovn0\n", a)
 	}
 	for _, r := range p.Routes {
-		fmt.Fprintf(&b, "ip route add %s via %s dev ovn0 src %s table %d proto %d\n", r.dst, r.via, r.source, r.table, routeProtocol)
+		switch {
+		case r.drops:
+			fmt.Fprintf(&b, "ip route add blackhole %s table %d proto %d\n", r.dst, r.table, routeProtocol)
+		case r.onlink:
+			fmt.Fprintf(&b, "ip route add %s via %s dev ovn0 onlink src %s table %d proto %d\n", r.dst, r.via, r.source, r.table, routeProtocol)
+		default:
+			fmt.Fprintf(&b, "ip route add %s via %s dev ovn0 src %s table %d proto %d\n", r.dst, r.via, r.source, r.table, routeProtocol)
+		}
 	}
 	for _, r := range p.Rules {
-		fmt.Fprintf(&b, "ip rule add pref %d iif lo to %s ipproto %d dport %d-%d lookup %d\n", nodePortRule, r.to, r.protocol, r.ports.First, r.ports.Last, nodePortTable)
+		fmt.Fprintf(&b, "ip -%d rule add pref %d", map[int]int{netlink.FAMILY_V4: 4, netlink.FAMILY_V6: 6}[r.family], r.priority)
+		if r.not {
+			b.WriteString(" not")
+		}
+		fmt.Fprintf(&b, " iif %s", r.incoming)
+		if r.to.IsValid() {
+			fmt.Fprintf(&b, " to %s ipproto %d dport %d-%d", r.to, r.protocol, r.ports.First, r.ports.Last)
+		}
+		fmt.Fprintf(&b, " lookup %d\n", r.table)
 	}
 	for _, a := range p.Aliases {
 		fmt.Fprintf(&b, "ip address add %s dev br-ex\n", a)

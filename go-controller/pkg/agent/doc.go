@@ -63,8 +63,15 @@ const (
 // those of others. It is "W" and nobody's in /etc/iproute2/rt_protos.
 const routeProtocol = 87
 
-// nodePortTable is the routing table for the node's connections to its own node ports.
-const nodePortTable = 8787
+// Routing tables of our own.
+const (
+	// nodePortTable is for the node's connections to its own node ports.
+	nodePortTable = 8787
+	// closedTable drops what the host would forward to pods and Services.
+	closedTable = 8788
+	// podsTable drops what came from a pod and is not for the host itself.
+	podsTable = 8789
+)
 
 // genevePort is the UDP port of Geneve (RFC 8926).
 const genevePort = 6081

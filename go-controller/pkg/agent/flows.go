@@ -31,7 +31,11 @@ type bridge struct {
 	// NodeIPs are the node's addresses, at most one of each family.
 	NodeIPs []netip.Addr
 	// Alias are the networks of config.AliasCIDRs.
-	Alias    []netip.Prefix
+	Alias []netip.Prefix
+	// Cluster are the networks of pods and of Services' cluster IPs.
+	Cluster []netip.Prefix
+	// Open lets the underlay route to Cluster (config.ForwardingOpen).
+	Open     bool
 	NodePort config.PortRange
 }
 
@@ -79,6 +83,7 @@ func (b bridge) flows() ([]*ovs.Flow, error) {
 		flows = append(flows, b.world(f)...)
 		flows = append(flows, b.alias(f)...)
 		flows = append(flows, b.private(f)...)
+		flows = append(flows, b.routed(f)...)
 		nodePorts, err := b.nodePorts(f)
 		if err != nil {
 			return nil, err
@@ -95,16 +100,27 @@ func (b bridge) flows() ([]*ovs.Flow, error) {
 }
 
 // tunnel: Geneve passes between NIC and host unseen by conntrack; each packet of the overlay would otherwise pay
-// for it twice.
+// for it twice. It is for the node's own addresses only: whatever else is sent to that port is no tunnel's. OVN never
+// sends Geneve out of the patch port: that would be a pod's, and it has the node's address, which is a valid peer
+// of all other nodes' tunnels. Of a packet in fragments this is the first, whose header is whole (RFC 8200, section 4.5;
+// of UDP over IPv4 8 bytes always are); the others are never put together without it.
 func (b bridge) tunnel(f family) []*ovs.Flow {
-	if b.NIC == 0 {
-		return nil
-	}
 	geneve := []ovs.Match{ovs.TransportDestinationPort(genevePort)}
-	return []*ovs.Flow{
-		{Priority: 300, InPort: b.NIC, Protocol: f.udp, Matches: geneve, Actions: []ovs.Action{ovs.Local()}},
-		{Priority: 300, InPort: ovs.PortLOCAL, Protocol: f.udp, Matches: geneve, Actions: []ovs.Action{ovs.Output(b.NIC)}},
+	var flows []*ovs.Flow
+	if b.OVN != 0 {
+		flows = append(flows, &ovs.Flow{Priority: 310, InPort: b.OVN, Protocol: f.udp, Matches: geneve, Actions: []ovs.Action{ovs.Drop()}})
 	}
+	if b.NIC == 0 {
+		return flows
+	}
+	if node, ok := f.pick(b.NodeIPs); ok {
+		flows = append(flows, &ovs.Flow{
+			Priority: 300, InPort: b.NIC, Protocol: f.udp, Matches: append([]ovs.Match{f.to(node.String())}, geneve...),
+			Actions: []ovs.Action{ovs.Local()},
+		})
+	}
+	return append(flows,
+		&ovs.Flow{Priority: 300, InPort: ovs.PortLOCAL, Protocol: f.udp, Matches: geneve, Actions: []ovs.Action{ovs.Output(b.NIC)}})
 }
 
 // ICMPv6 types of neighbour discovery (RFC 4861).
@@ -223,6 +239,36 @@ func (b bridge) private(f family) []*ovs.Flow {
 		if b.NIC != 0 {
 			drop(b.NIC, f.ip, f.to(network))
 			drop(b.NIC, f.ip, f.from(network))
+		}
+	}
+	return flows
+}
+
+// routed: what the underlay sends to pods and Services by routing to this node. Closed, it is dropped before OVN and
+// before the host, which forwards packets. Open, it goes to the gateway router, and what follows in either direction
+// finds its way by conntrack as with node ports. An address of the cluster is never a source on the underlay: what
+// pods send has the node's address.
+func (b bridge) routed(f family) []*ovs.Flow {
+	if b.NIC == 0 {
+		return nil
+	}
+	var flows []*ovs.Flow
+	for _, n := range b.Cluster {
+		if n.Addr().Is4() != f.is4 {
+			continue
+		}
+		network := n.String()
+		drop := []ovs.Match{f.from(network)}
+		flows = append(flows, &ovs.Flow{Priority: 260, InPort: b.NIC, Protocol: f.ip, Matches: drop, Actions: []ovs.Action{ovs.Drop()}})
+		switch {
+		case !b.Open:
+			drop := []ovs.Match{f.to(network)}
+			flows = append(flows, &ovs.Flow{Priority: 260, InPort: b.NIC, Protocol: f.ip, Matches: drop, Actions: []ovs.Action{ovs.Drop()}})
+		case b.OVN != 0:
+			flows = append(flows, &ovs.Flow{
+				Table: tableFromNIC, Priority: 50, Protocol: f.ip,
+				Matches: []ovs.Match{tracked(ovs.CTStateNew), f.to(network)}, Actions: []ovs.Action{ovs.Output(b.OVN)},
+			})
 		}
 	}
 	return flows

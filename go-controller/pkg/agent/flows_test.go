@@ -36,6 +36,7 @@ func dualStack() bridge {
 	return bridge{
 		NIC: 1, OVN: 2, MAC: net.HardwareAddr{2, 0, 0, 0, 0, 11}, NodeIPs: []netip.Addr{addr("192.0.2.11"), addr("2001:db8::b")},
 		Alias: []netip.Prefix{prefixP("169.254.64.0/29"), prefixP("fd69::/125")}, NodePort: config.PortRange{First: 30000, Last: 32767},
+		Cluster: []netip.Prefix{prefixP("10.244.0.0/16"), prefixP("fd00:10:244::/56"), prefixP("10.96.0.0/16"), prefixP("fd00:10:96::/112")},
 	}
 }
 
@@ -59,11 +60,14 @@ func TestFlows(t *testing.T) {
 		b := dualStack()
 		b.NodeIPs = []netip.Addr{b.NodeIPs[boolIndex(!is4)]}
 		b.Alias = []netip.Prefix{b.Alias[boolIndex(!is4)]}
+		b.Cluster = []netip.Prefix{b.Cluster[boolIndex(!is4)], b.Cluster[2+boolIndex(!is4)]}
 		return b
 	}
 	alone := dualStack()
 	alone.OVN = 0
-	for name, b := range map[string]bridge{"dual-stack": dualStack(), "ipv4": only(true), "ipv6": only(false), "before-ovn-controller": alone} {
+	open := dualStack()
+	open.Open = true
+	for name, b := range map[string]bridge{"dual-stack": dualStack(), "ipv4": only(true), "ipv6": only(false), "before-ovn-controller": alone, "open": open} {
 		t.Run(name, func(t *testing.T) {
 			flows, err := b.flows()
 			require.NoError(t, err)

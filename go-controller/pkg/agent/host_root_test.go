@@ -5,6 +5,7 @@ package agent
 import (
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +43,31 @@ func TestHostIsSetUpAndTakenBack(t *testing.T) {
 	} {
 		require.Contains(t, run(t, "ip route get "+to), want, to)
 	}
+	forwarded := []string{
+		// from the underlay to pods and Services
+		"10.244.7.7 from 198.51.100.9 iif br-ex", "10.244.1.9 from 198.51.100.9 iif br-ex", "10.96.0.1 from 198.51.100.9 iif br-ex",
+		"fd00:10:244:7::7 from 2001:db8:9::9 iif br-ex", "fd00:10:244:1::9 from 2001:db8:9::9 iif br-ex", "fd00:10:96::1 from 2001:db8:9::9 iif br-ex",
+	}
+	fromPods := []string{
+		"198.51.100.9 from 10.244.1.9 iif ovn0", "169.254.64.1 from 10.244.1.9 iif ovn0", "10.244.1.9 from 10.244.1.8 iif ovn0",
+		"2001:db8:9::9 from fd00:10:244:1::9 iif ovn0", "fd69::1 from fd00:10:244:1::9 iif ovn0",
+	}
+	toHost := []string{
+		"192.0.2.11 from 10.244.1.9 iif ovn0", "10.244.1.2 from 10.244.1.9 iif ovn0", "2001:db8::b from fd00:10:244:1::9 iif ovn0",
+		"192.0.2.11 from 198.51.100.9 iif br-ex", "2001:db8::b from 2001:db8:9::9 iif br-ex",
+	}
+	run(t, `sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+		ip route add default via 192.0.2.1; ip -6 route add default via 2001:db8::1`)
+	for _, way := range slices.Concat(forwarded, fromPods) {
+		require.True(t, noRoute(t, way), way)
+	}
+	for _, way := range toHost {
+		require.Contains(t, run(t, "ip route get "+way), "local", way)
+	}
+	// What the kernel looks up without any interface is no forwarded packet: next hops of routes, for one.
+	run(t, "ip -6 route flush table 8787")
+	require.NoError(t, plan.apply(link(t, hostInterface), link(t, bridgeEx)))
+	require.Contains(t, run(t, "ip -6 route show table 8787"), "default via fd00:10:244:1::1 dev ovn0")
 	require.Equal(t, "0", strings.TrimSpace(run(t, "cat /proc/sys/net/ipv4/conf/all/rp_filter")))
 	require.Equal(t, "1", strings.TrimSpace(run(t, "cat /proc/sys/net/ipv4/conf/br-ex/rp_filter")), "stays as strict as it was")
 	require.Contains(t, run(t, "ip neighbour"), "169.254.64.1 dev br-ex lladdr 02:00:00:00:00:0b PERMANENT")
@@ -60,6 +86,12 @@ func TestHostIsSetUpAndTakenBack(t *testing.T) {
 	require.NoError(t, removeHost())
 	require.Equal(t, rules, run(t, "ip rule; ip -6 rule"))
 	require.Empty(t, run(t, "ip route show table all proto 87; ip -6 route show table all proto 87"))
+}
+
+// noRoute tells whether the kernel drops what comes that way, in the words of `ip route get`.
+func noRoute(t *testing.T, way string) bool {
+	out := run(t, "ip route get "+way+" 2>&1 || true")
+	return strings.Contains(out, "blackhole") || strings.Contains(out, "RTNETLINK answers: Invalid argument")
 }
 
 func TestAPodIsConnectedAndConfigured(t *testing.T) {

@@ -19,6 +19,9 @@ const (
 	nodePortRule = 50
 	// localRule is where the local table moves to from 0, the first priority of all.
 	localRule = 100
+	// closedRule and podsRule stand behind it: what is for the host itself is not theirs.
+	closedRule = 110
+	podsRule   = 111
 )
 
 // hostPlan is what the host needs to reach pods, Services and itself through Services.
@@ -33,19 +36,29 @@ type hostPlan struct {
 	Aliases []netip.Prefix
 }
 
-// hostRoute is a route over ovn0.
+// hostRoute is a route over ovn0, or one that drops.
 type hostRoute struct {
 	dst netip.Prefix
-	via netip.Addr
+	// drops: a blackhole (ip-route(8)), without a next hop.
+	drops bool
+	via   netip.Addr
 	// source is ovn0's address. It is not left to the kernel: for a connection to an address of the node itself,
 	// IPv6 would choose that very address (RFC 6724 rule 1), and the answers would never leave the host.
 	source netip.Addr
 	// table is a routing table; 254 is the main one.
 	table int
+	// onlink: the kernel does not look the next hop up. Needed outside of the main table with IPv6: that lookup has no
+	// incoming interface at all (rt6_lookup, kernel 6.18), which closedRule takes for a forwarded packet.
+	onlink bool
 }
 
-// hostRule sends the node's own connections to one of its addresses and a range of ports to a table.
+// hostRule sends packets to a routing table. A field that is zero matches everything.
 type hostRule struct {
+	family, priority, table int
+	// incoming is the interface that a packet came in by. "lo" is how rules name what the host sends by itself.
+	incoming string
+	// not: everything but what the other fields say.
+	not      bool
 	to       netip.Addr
 	protocol int
 	ports    config.PortRange
@@ -71,11 +84,16 @@ func planHost(h hostPort, ips []netip.Addr, c *config.Parsed) hostPlan {
 			if a.Is4() != is4 {
 				continue
 			}
-			p.Routes = append(p.Routes, hostRoute{dst: everything(a), via: router, source: own, table: nodePortTable})
+			p.Routes = append(p.Routes, hostRoute{dst: everything(a), via: router, source: own, table: nodePortTable, onlink: !is4})
 			for _, protocol := range []int{unix.IPPROTO_TCP, unix.IPPROTO_UDP, unix.IPPROTO_SCTP} {
-				p.Rules = append(p.Rules, hostRule{to: a, protocol: protocol, ports: c.NodePort})
+				p.Rules = append(p.Rules, hostRule{
+					family: familyOf(is4), priority: nodePortRule, table: nodePortTable,
+					incoming: "lo", to: a, protocol: protocol, ports: c.NodePort,
+				})
 			}
 		}
+		routes, rules := noRouter(is4, c)
+		p.Routes, p.Rules = append(p.Routes, routes...), append(p.Rules, rules...)
 	}
 	for _, network := range c.Alias {
 		if !slices.ContainsFunc(ips, func(a netip.Addr) bool { return a.Is4() == network.Addr().Is4() }) {
@@ -86,6 +104,27 @@ func planHost(h hostPort, ips []netip.Addr, c *config.Parsed) hostPlan {
 		p.Aliases = append(p.Aliases, a.Own)
 	}
 	return p
+}
+
+// noRouter returns the routes and rules by which the host, though it forwards packets, is no way around OVN. They hold
+// for all interfaces of the host, and need no packet filter. Also with config.ForwardingOpen: br-ex's flows bring to
+// the gateway router what the underlay sends to pods, and the host sees none of it.
+func noRouter(is4 bool, c *config.Parsed) (routes []hostRoute, rules []hostRule) {
+	family, all := familyOf(is4), everything(netip.IPv4Unspecified())
+	if !is4 {
+		all = everything(netip.IPv6Unspecified())
+	}
+	for _, n := range slices.Concat(c.Cluster, c.Service, c.Alias) {
+		if n.Addr().Is4() == is4 {
+			routes = append(routes, hostRoute{dst: n, drops: true, table: closedTable})
+		}
+	}
+	return append(routes, hostRoute{dst: all, drops: true, table: podsTable}), []hostRule{
+		{family: family, priority: closedRule, table: closedTable, incoming: "lo", not: true},
+		// A pod that writes ovn0's MAC into its packets has the host forward them to wherever it likes, with the pod's own
+		// address and past all that OVN does at the router: address translation, policies.
+		{family: family, priority: podsRule, table: podsTable, incoming: hostInterface},
+	}
 }
 
 // apply makes the host as planned. ovn0 and br-ex exist and have their MACs.
@@ -134,7 +173,17 @@ func (p hostPlan) setAddresses(host netlink.Link) error {
 }
 
 func (r hostRoute) netlink(host netlink.Link) *netlink.Route {
-	return &netlink.Route{LinkIndex: host.Attrs().Index, Dst: ipNet(r.dst), Gw: ip(r.via), Src: ip(r.source), Table: r.table, Protocol: routeProtocol}
+	if r.drops {
+		return &netlink.Route{Type: unix.RTN_BLACKHOLE, Dst: ipNet(r.dst), Table: r.table, Protocol: routeProtocol}
+	}
+	flags := 0
+	if r.onlink {
+		flags = int(netlink.FLAG_ONLINK)
+	}
+	return &netlink.Route{
+		LinkIndex: host.Attrs().Index, Dst: ipNet(r.dst), Gw: ip(r.via), Src: ip(r.source), Table: r.table,
+		Protocol: routeProtocol, Flags: flags,
+	}
 }
 
 // setRoutes adds the planned routes and removes others of ours.
@@ -150,8 +199,11 @@ func (p hostPlan) setRoutes(host netlink.Link) error {
 				continue
 			}
 			got, _ := routeOf(r, f)
-			h := hostRoute{dst: got.Dst, via: got.Gateway, source: got.Source, table: got.Table}
-			if r.LinkIndex == host.Attrs().Index && slices.Contains(p.Routes, h) {
+			h := hostRoute{
+				dst: got.Dst, via: got.Gateway, source: got.Source, table: got.Table, onlink: got.OnLink,
+				drops: r.Type == unix.RTN_BLACKHOLE,
+			}
+			if (h.drops || r.LinkIndex == host.Attrs().Index) && slices.Contains(p.Routes, h) {
 				ours = append(ours, h)
 				continue
 			}

@@ -12,19 +12,35 @@ import (
 	"github.com/woven-network/woven/go-controller/pkg/config"
 )
 
-// netlink returns the rule `pref 50 iif lo to <address> ipproto <protocol> dport <first>-<last> lookup 8787`. "iif lo"
-// is how rules name what the host sends by itself.
+// netlink returns the rule, such as `pref 50 iif lo to <address> ipproto <protocol> dport <first>-<last> lookup 8787`.
 func (r hostRule) netlink() *netlink.Rule {
 	n := netlink.NewRule()
-	n.Priority, n.Table, n.Protocol = nodePortRule, nodePortTable, routeProtocol
-	n.IifName, n.Dst = "lo", ipNet(netip.PrefixFrom(r.to, r.to.BitLen()))
-	n.IPProto = r.protocol
-	n.Dport = netlink.NewRulePortRange(r.ports.First, r.ports.Last)
-	n.Family = familyOf(r)
+	n.Family, n.Priority, n.Table, n.Protocol = r.family, r.priority, r.table, routeProtocol
+	n.IifName, n.Invert, n.IPProto = r.incoming, r.not, r.protocol
+	if r.to.IsValid() {
+		n.Dst = ipNet(netip.PrefixFrom(r.to, r.to.BitLen()))
+	}
+	if r.ports != (config.PortRange{}) {
+		n.Dport = netlink.NewRulePortRange(r.ports.First, r.ports.Last)
+	}
 	return n
 }
 
-// setRules makes the rules for node ports, and moves the local table behind them: at priority 0, where the kernel
+// ruleOf returns one of our rules as the kernel shows it.
+func ruleOf(k netlink.Rule, family int) hostRule {
+	r := hostRule{
+		family: family, priority: k.Priority, table: k.Table, incoming: k.IifName, not: k.Invert, protocol: k.IPProto,
+	}
+	if k.Dst != nil {
+		r.to = addrOf(k.Dst.IP)
+	}
+	if k.Dport != nil {
+		r.ports = config.PortRange{First: k.Dport.Start, Last: k.Dport.End}
+	}
+	return r
+}
+
+// setRules makes the rules, and moves the local table behind them: at priority 0, where the kernel
 // has it, it would take every packet to the node's own addresses before any rule sees it.
 func setRules(want []hostRule) error {
 	for _, f := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
@@ -32,19 +48,25 @@ func setRules(want []hostRule) error {
 		if err != nil {
 			return fmt.Errorf("rules: %w", err)
 		}
-		ofFamily := slices.DeleteFunc(slices.Clone(want), func(r hostRule) bool { return familyOf(r) != f })
+		ofFamily := slices.DeleteFunc(slices.Clone(want), func(r hostRule) bool { return r.family != f })
 		if len(ofFamily) == 0 {
 			if err := restoreRules(f, have); err != nil {
 				return err
 			}
 			continue
 		}
+		var ours []hostRule
+		for _, h := range have {
+			if h.Protocol == routeProtocol {
+				ours = append(ours, ruleOf(h, f))
+			}
+		}
 		for _, r := range ofFamily {
-			if slices.ContainsFunc(have, r.is) {
+			if slices.Contains(ours, r) {
 				continue
 			}
 			if err := netlink.RuleAdd(r.netlink()); err != nil && !errors.Is(err, unix.EEXIST) {
-				return fmt.Errorf("rule for %s: %w", r.to, err)
+				return fmt.Errorf("add rule %s: %w", r.netlink(), err)
 			}
 		}
 		// The local table is never absent: first it is in both places.
@@ -52,7 +74,9 @@ func setRules(want []hostRule) error {
 			return err
 		}
 		for _, h := range have {
-			if h.Protocol == routeProtocol && h.Priority == nodePortRule && !slices.ContainsFunc(ofFamily, func(r hostRule) bool { return r.is(h) }) {
+			// Agents before this one marked the local table's rule as theirs.
+			stale := h.Protocol == routeProtocol && h.Table != unix.RT_TABLE_LOCAL
+			if stale && !slices.Contains(ofFamily, ruleOf(h, f)) {
 				h.Family = f
 				if err := netlink.RuleDel(&h); err != nil {
 					return fmt.Errorf("remove rule %s: %w", h, err)
@@ -108,16 +132,10 @@ func moveLocal(f int, have []netlink.Rule, from, to int) error {
 	return nil
 }
 
-func familyOf(r hostRule) int {
-	if r.to.Is4() {
+// familyOf returns the address family as netlink writes it.
+func familyOf(is4 bool) int {
+	if is4 {
 		return netlink.FAMILY_V4
 	}
 	return netlink.FAMILY_V6
-}
-
-// is tells whether a rule of the kernel's is this one.
-func (r hostRule) is(k netlink.Rule) bool {
-	return k.Protocol == routeProtocol && k.Priority == nodePortRule && k.Table == nodePortTable && k.IPProto == r.protocol &&
-		k.Dst != nil && addrOf(k.Dst.IP) == r.to &&
-		k.Dport != nil && config.PortRange{First: k.Dport.Start, Last: k.Dport.End} == r.ports
 }

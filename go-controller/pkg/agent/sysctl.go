@@ -63,7 +63,7 @@ func readSettings(paths []string) map[string]int {
 // nodeSettings are those of the node as a whole.
 func nodeSettings(routerAdvertisements bool) []setting {
 	s := []setting{
-		// Packets between the world and pods may cross the host (a route of the admin's to the pod networks).
+		// kubeadm and others expect it of a node. The host forwards nothing to or from pods: see noRouter.
 		{"ipv4/ip_forward", 1},
 		{"ipv6/conf/all/forwarding", 1},
 	}

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/vishvananda/netlink"
 
+	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
 	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
 )
@@ -248,6 +250,7 @@ func (n *node) setFlows(ctx context.Context, up uplink, nic int) (patch int, err
 	}
 	want, err := bridge{
 		NIC: nic, OVN: patch, MAC: up.nic.Attrs().HardwareAddr, NodeIPs: n.ips, Alias: n.config.Alias, NodePort: n.config.NodePort,
+		Cluster: slices.Concat(n.config.Cluster, n.config.Service), Open: n.config.Forwarding == config.ForwardingOpen,
 	}.flows()
 	if err != nil {
 		return 0, err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -35,6 +36,12 @@ type Config struct {
 	MTU int `json:"mtu,omitempty"`
 	// Datapath is "system" (the kernel's openvswitch module) or "netdev" (userspace).
 	Datapath string `json:"datapath,omitempty"`
+	// Forwarding says whether hosts on the underlay reach pods and Services by routing to a node: "cluster" (they do
+	// not) or "open".
+	Forwarding string `json:"forwarding,omitempty"`
+	// MetricsAccess says what reaches the metrics of Woven's programs: "nodes" (nodes and host-network pods) or "pods"
+	// (these and all pods).
+	MetricsAccess string `json:"metricsAccess,omitempty"`
 	// OVN says where the databases are.
 	OVN OVN `json:"ovn"`
 	// APIServer is the URL of kube-apiserver for the controller, such as "https://192.0.2.1:6443"; empty
@@ -83,6 +90,12 @@ type Parsed struct {
 // PortRange is a range of port numbers, both ends included.
 type PortRange struct{ First, Last uint16 }
 
+// Values of Config.Forwarding and Config.MetricsAccess.
+const (
+	ForwardingCluster, ForwardingOpen = "cluster", "open"
+	MetricsNodes, MetricsPods         = "nodes", "pods"
+)
+
 var datapaths = []string{"system", "netdev"}
 var logLevels = []string{"debug", "info", "warn", "error"}
 
@@ -96,6 +109,8 @@ func Parse(text []byte) (*Parsed, error) {
 		AliasCIDRs:    []string{"169.254.64.0/29", "fd69::/125"},
 		NodePortRange: "30000-32767",
 		Datapath:      "system",
+		Forwarding:    ForwardingCluster,
+		MetricsAccess: MetricsNodes,
 		LogLevel:      "info",
 	}
 	if err := yaml.UnmarshalStrict(text, &c); err != nil {
@@ -136,6 +151,8 @@ func (c Config) validate() (*Parsed, error) {
 		note(fmt.Errorf("mtu: %d is not possible; write 576 to 65000 (with IPv6 at least 1280), or 0 to follow the underlay", c.MTU))
 	}
 	note(oneOf("datapath", c.Datapath, datapaths))
+	note(oneOf("forwarding", c.Forwarding, []string{ForwardingCluster, ForwardingOpen}))
+	note(oneOf("metricsAccess", c.MetricsAccess, []string{MetricsNodes, MetricsPods}))
 	note(oneOf("logLevel", c.LogLevel, logLevels))
 	note(remote("ovn.northbound", c.OVN.Northbound))
 	note(remote("ovn.southbound", c.OVN.Southbound))
@@ -155,6 +172,29 @@ func (c Config) validate() (*Parsed, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// TCP ports of Woven's programs on nodes: their --metrics-address in dist/manifests.
+const (
+	ControllerMetrics = 9410
+	AgentMetrics      = 9411
+)
+
+// ClosedPorts returns the TCP ports of nodes that pods do not reach, sorted: the databases', as configured and as
+// OVN has them (6643 and 6644 are those of their clusters), and metrics unless these are open.
+func (p *Parsed) ClosedPorts() []uint16 {
+	ports := []uint16{6641, 6642, 6643, 6644}
+	for _, r := range strings.Split(p.OVN.Northbound+","+p.OVN.Southbound, ",") {
+		method, rest, _ := strings.Cut(r, ":")
+		if at, err := netip.ParseAddrPort(rest); err == nil && method != "unix" {
+			ports = append(ports, at.Port())
+		}
+	}
+	if p.MetricsAccess == MetricsNodes {
+		ports = append(ports, ControllerMetrics, AgentMetrics)
+	}
+	slices.Sort(ports)
+	return slices.Compact(ports)
 }
 
 func prefixes(field string, texts []string) ([]netip.Prefix, error) {

@@ -30,6 +30,20 @@ func TestDefaultsAndOrder(t *testing.T) {
 	require.Equal(t, "info", c.LogLevel)
 }
 
+func TestClosedPorts(t *testing.T) {
+	for add, want := range map[string][]uint16{
+		"":                    {6641, 6642, 6643, 6644, 9410, 9411},
+		"metricsAccess: pods": {6641, 6642, 6643, 6644},
+	} {
+		c, err := config.Parse([]byte(minimal + add))
+		require.NoError(t, err)
+		require.Equal(t, want, c.ClosedPorts())
+	}
+	c, err := config.Parse([]byte(strings.ReplaceAll(minimal, ":6642", ":16642")))
+	require.NoError(t, err)
+	require.Contains(t, c.ClosedPorts(), uint16(16642))
+}
+
 func TestEachWrongFieldIsNamedWithWhatItMayBe(t *testing.T) {
 	for name, test := range map[string]struct{ add, says string }{
 		"unknown field":    {"colour: red", `unknown field "colour"`},
@@ -40,6 +54,8 @@ func TestEachWrongFieldIsNamedWithWhatItMayBe(t *testing.T) {
 		"port range":       {"nodePortRange: 40000-30000", `nodePortRange: "40000-30000" is not a range of ports`},
 		"mtu":              {"mtu: 12", "mtu: 12 is not possible; write 576 to 65000"},
 		"datapath":         {"datapath: ebpf", `datapath: "ebpf" is not known; write one of system, netdev`},
+		"forwarding":       {"forwarding: closed", `forwarding: "closed" is not known; write one of cluster, open`},
+		"metrics access":   {"metricsAccess: all", `metricsAccess: "all" is not known; write one of nodes, pods`},
 		"log level":        {"logLevel: loud", `logLevel: "loud" is not known; write one of debug, info, warn, error`},
 		"api server":       {"apiServer: 192.0.2.1", `apiServer: "192.0.2.1" is not a URL`},
 		"alias too narrow": {"aliasCIDRs: [169.254.1.0/31]", "aliasCIDRs: 169.254.1.0/31 is too small"},

@@ -114,7 +114,7 @@ func (d *desired) rows(owner row.Owner) ([]row.Row, error) {
 	namespace, name, _ := strings.Cut(rest, "/")
 	switch kind {
 	case "cluster":
-		return topology.Cluster(d.config), nil
+		return topology.Cluster(d.view, d.config), nil
 	case "node":
 		facts := topology.Facts{Gateway: d.gateways.of(rest), Join: d.joins.Held(rest)}
 		return topology.Node(d.view, d.config, rest, facts), nil

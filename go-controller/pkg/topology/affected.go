@@ -26,6 +26,15 @@ func Affected(v *kube.View, c *config.Parsed, change kube.Change) []row.Owner {
 	for _, name := range names {
 		owners = append(owners, Owner(name))
 	}
+	addresses := func(n *corev1.Node) []netip.Addr {
+		if n == nil {
+			return nil
+		}
+		return nodeAddresses(c, n)
+	}
+	if !slices.Equal(addresses(before), addresses(after)) {
+		owners = append(owners, ClusterOwner) // The sets of all nodes' addresses are the cluster's.
+	}
 	slices.Sort(owners)
 	return slices.Compact(owners)
 }

@@ -5,13 +5,14 @@ import (
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/ipam"
+	"github.com/woven-network/woven/go-controller/pkg/kube"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/nb"
 	"github.com/woven-network/woven/go-controller/pkg/row"
 )
 
 // Cluster returns the rows that all nodes share: the cluster router, the join switch between it and the gateway
-// routers, and the group of all Services' load balancers.
-func Cluster(c *config.Parsed) []row.Row {
+// routers, the group of all Services' load balancers, and the sets of all nodes' addresses.
+func Cluster(v *kube.View, c *config.Parsed) []row.Row {
 	join := JoinNetworks(c)
 	rows := []row.Row{
 		{ID: row.ID{Table: nb.LogicalRouterTable, Name: ClusterRouter}, Model: &nb.LogicalRouter{Name: ClusterRouter}},
@@ -22,7 +23,7 @@ func Cluster(c *config.Parsed) []row.Row {
 		}),
 		peerPort(JoinSwitch, JoinPort),
 	}
-	return row.Sort(rows)
+	return row.Sort(append(rows, clusterClosed(v, c)...))
 }
 
 // routersOf returns the router's address in each network.

@@ -32,12 +32,14 @@ func Node(v *kube.View, c *config.Parsed, name string, facts Facts) []row.Row {
 		return nil
 	}
 	n := node{name: name, config: c, object: v.Node(name), subnets: subnets, join: facts.Join, gateway: inCluster(c, facts.Gateway)}
-	rows := append(n.podSwitch(), n.toHost()...)
+	rows := append(n.podSwitch(), n.hostClosed())
+	rows = append(rows, n.toHost()...)
 	if !n.gateway.IsZero() {
 		rows = append(rows, n.wayOut()...)
 		rows = append(rows, n.gatewayRouter()...)
 		rows = append(rows, n.gatewayRoutes()...)
 		rows = append(rows, n.gatewayNAT()...)
+		rows = append(rows, n.gatewayClosed()...)
 	}
 	return row.Sort(rows)
 }
@@ -90,7 +92,7 @@ func (n node) toHost() []row.Row {
 		if !ok {
 			continue
 		}
-		rows = append(rows, policy(fmt.Sprintf("cluster/%s/host/%s", n.name, a), 1004, n.fromSwitchTo(a), host))
+		rows = append(rows, reroute(fmt.Sprintf("%s/host/%s", n.name, a), 1004, n.fromSwitchTo(a), host))
 	}
 	return rows
 }
@@ -113,7 +115,7 @@ func (n node) wayOut() []row.Row {
 		join, hasJoin := sameFamily(a.Addr(), n.join)
 		if hasHost && hasJoin {
 			match := fmt.Sprintf("%s && %s.src == %s", n.fromSwitchTo(a.Addr()), ip(host), host)
-			rows = append(rows, policy(fmt.Sprintf("cluster/%s/self/%s", n.name, a.Addr()), 1005, match, join))
+			rows = append(rows, reroute(fmt.Sprintf("%s/self/%s", n.name, a.Addr()), 1005, match, join))
 		}
 	}
 	return rows
@@ -132,11 +134,19 @@ func (n node) hosts() []netip.Addr {
 	return all
 }
 
-func policy(name string, priority int, match string, nextHop netip.Addr) row.Row {
+// reroute returns a policy of the cluster router that sends what matches to a next hop.
+func reroute(key string, priority int, match string, nextHop netip.Addr) row.Row {
+	return policy(ClusterRouter, key, nb.LogicalRouterPolicy{
+		Priority: priority, Match: match, Action: nb.LogicalRouterPolicyActionReroute, Nexthops: []string{nextHop.String()},
+	})
+}
+
+// policy returns a policy whose ID is "<router>/<key>".
+func policy(router, key string, p nb.LogicalRouterPolicy) row.Row {
 	return row.Row{
-		ID:    row.ID{Table: nb.LogicalRouterPolicyTable, Name: name},
-		Model: &nb.LogicalRouterPolicy{Priority: priority, Match: match, Action: nb.LogicalRouterPolicyActionReroute, Nexthops: []string{nextHop.String()}},
-		In:    []row.Membership{{Set: row.ID{Table: nb.LogicalRouterTable, Name: ClusterRouter}, Column: "policies"}},
+		ID:    row.ID{Table: nb.LogicalRouterPolicyTable, Name: router + "/" + key},
+		Model: &p,
+		In:    []row.Membership{{Set: row.ID{Table: nb.LogicalRouterTable, Name: router}, Column: "policies"}},
 	}
 }
 

@@ -90,10 +90,15 @@ func own(c *config.Parsed, node *corev1.Node) ([]netip.Prefix, error) {
 
 // hostAddresses returns the node's InternalIPs of the cluster's families, sorted.
 func hostAddresses(c *config.Parsed, node *corev1.Node) []netip.Addr {
+	return addressesOfTypes(c, node, corev1.NodeInternalIP)
+}
+
+// addressesOfTypes returns the node's addresses of the types and of the cluster's families, sorted.
+func addressesOfTypes(c *config.Parsed, node *corev1.Node, types ...corev1.NodeAddressType) []netip.Addr {
 	var found []netip.Addr
 	for _, a := range node.Status.Addresses {
 		ip, ok := kube.Address(a.Address)
-		if a.Type == corev1.NodeInternalIP && ok && inUse(c, ip) {
+		if slices.Contains(types, a.Type) && ok && inUse(c, ip) {
 			found = append(found, ip)
 		}
 	}

@@ -58,7 +58,8 @@ func facts() topology.Facts {
 var bothCIDRs = []string{"10.244.1.0/24", "fd00:10:244:1::/64"}
 
 func TestClusterRows(t *testing.T) {
-	golden.Compare(t, "cluster", golden.Rows(topology.Cluster(dual(t))))
+	v := kube.NewView(node("worker-1", 1, bothCIDRs, "172.30.0.11", "fd00:172:30::11"), node("refused", 2, nil, "172.30.0.12"))
+	golden.Compare(t, "cluster", golden.Rows(topology.Cluster(v, dual(t))))
 }
 
 func TestNodeRows(t *testing.T) {
@@ -78,13 +79,13 @@ func TestSingleFamilyHasNoRowOfTheOther(t *testing.T) {
 	c := parse(t, "clusterCIDRs: ['fd00:10:244::/56']\nserviceCIDRs: ['fd00:10:96::/112']\n")
 	f := facts()
 	f.Join = f.Join[1:]
-	golden.Compare(t, "node-ipv6", golden.Rows(topology.Cluster(c))+golden.Rows(topology.Node(v, c, "worker-1", f)))
+	golden.Compare(t, "node-ipv6", golden.Rows(topology.Cluster(v, c))+golden.Rows(topology.Node(v, c, "worker-1", f)))
 
 	v = kube.NewView(node("worker-1", 1, bothCIDRs[:1], "172.30.0.11", "fd00:172:30::11"))
 	c = parse(t, "clusterCIDRs: [10.244.0.0/16]\nserviceCIDRs: [10.96.0.0/16]\n")
 	f = facts()
 	f.Join = f.Join[:1]
-	text := golden.Rows(topology.Cluster(c)) + golden.Rows(topology.Node(v, c, "worker-1", f))
+	text := golden.Rows(topology.Cluster(v, c)) + golden.Rows(topology.Node(v, c, "worker-1", f))
 	assert.NotContains(t, text, "::")
 	assert.NotContains(t, text, "ip6")
 }
@@ -124,11 +125,11 @@ func TestAffected(t *testing.T) {
 	c := dual(t)
 	first, second := node("first", 1, bothCIDRs, "172.30.0.11"), node("second", 2, bothCIDRs)
 	v := kube.NewView(second)
-	assert.Equal(t, []row.Owner{"node/first", "node/second"}, topology.Affected(v, c, kube.Change{Old: first}), "the second gets the network")
+	assert.Equal(t, []row.Owner{"cluster", "node/first", "node/second"}, topology.Affected(v, c, kube.Change{Old: first}), "the second gets the network")
 	v.Set(first)
 	assert.Empty(t, topology.Affected(v, c, kube.Change{Old: first, New: first.DeepCopy()}))
 	moved := node("first", 1, bothCIDRs, "172.30.0.12")
-	assert.Equal(t, []row.Owner{"node/first"}, topology.Affected(v, c, kube.Change{Old: first, New: moved}))
+	assert.Equal(t, []row.Owner{"cluster", "node/first"}, topology.Affected(v, c, kube.Change{Old: first, New: moved}))
 	labelled := first.DeepCopy()
 	labelled.Labels = map[string]string{"a": "b"}
 	assert.Empty(t, topology.Affected(v, c, kube.Change{Old: first, New: labelled}))
@@ -145,7 +146,7 @@ func TestNamesNeverMeet(t *testing.T) {
 		v.Set(node(name, 1, []string{netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 244, byte(i), 0}), 24).String()}))
 	}
 	ports := map[string]bool{}
-	rows := topology.Cluster(c)
+	rows := topology.Cluster(v, c)
 	for _, name := range names {
 		rows = append(rows, topology.Node(v, c, name, facts())...)
 	}
