@@ -23,9 +23,9 @@ import (
 // NodesSet is the name of the Address_Set that has the addresses of all nodes of a family.
 func NodesSet(is4 bool) string {
 	if is4 {
-		return "woven_nodes_ip4"
+		return "woven_nodes_v4"
 	}
-	return "woven_nodes_ip6"
+	return "woven_nodes_v6"
 }
 
 // Priorities of the policies of a gateway router, and of the cluster router's drop (its others are 1004 and 1005).
