@@ -92,8 +92,10 @@ type PortRange struct{ First, Last uint16 }
 
 // Values of Config.Forwarding and Config.MetricsAccess.
 const (
-	ForwardingCluster, ForwardingOpen = "cluster", "open"
-	MetricsNodes, MetricsPods         = "nodes", "pods"
+	ForwardingCluster = "cluster"
+	ForwardingOpen    = "open"
+	MetricsNodes      = "nodes"
+	MetricsPods       = "pods"
 )
 
 var datapaths = []string{"system", "netdev"}

@@ -114,8 +114,8 @@ func Run(ctx context.Context, o Options) error {
 	c.engine, err = nbsync.New(nbsync.Options{
 		Client: fenced, Log: o.Log.WithName("nbsync"), Registerer: c.metrics,
 		Prepare:  func(owner row.Owner) error { return c.desired.Load().prepare(owner) },
-		Source:   func(owner row.Owner) ([]row.Row, error) { return c.desired.Load().rows(owner) },
-		Owners:   func() []row.Owner { return c.desired.Load().owners() },
+		Source:   c.rows,
+		Owners:   c.owners,
 		Report:   func(owner row.Owner, s nbsync.Status) { c.desired.Load().report(owner, s) },
 		Priority: priority,
 	})
@@ -226,6 +226,21 @@ func (c *controller) holdings(ctx context.Context, northbound *ovsdb.Fenced, vie
 			return held, nil
 		}
 	}
+}
+
+// rows is the engine's Source. A process that stands by has no answer; a plan can be asked of the leader only.
+func (c *controller) rows(owner row.Owner) ([]row.Row, error) {
+	if d := c.desired.Load(); d != nil {
+		return d.rows(owner)
+	}
+	return nil, errors.New("this process stands by and does not know which rows should exist; ask the leader")
+}
+
+func (c *controller) owners() []row.Owner {
+	if d := c.desired.Load(); d != nil {
+		return d.owners()
+	}
+	return nil
 }
 
 // changed is called for every change of an object.
