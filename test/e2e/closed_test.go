@@ -86,7 +86,7 @@ func testClosed(t *testing.T) {
 func testMetricsForPods(t *testing.T) {
 	ns := newNamespace(t)
 	pod := podPlace(t, run(t, ns, netexec("prometheus", workers()[0].name))[0])
-	undo := configureController(t, "metricsAccess: pods")
+	undo := configureAll(t, "metricsAccess: pods")
 	defer undo()
 	nbctl(t, "--timeout=30", "--wait=hv", "sync")
 	for _, n := range cluster.nodes {
@@ -114,13 +114,20 @@ func connect(ctx context.Context, from place, to netip.AddrPort, timeout time.Du
 	return err
 }
 
-// configureController adds a line to Woven's configuration and restarts the controller with it. Undo puts both back.
-func configureController(t *testing.T, line string) (undo func()) {
+// configureAll adds a line to Woven's configuration and restarts the controller and all agents with it. Undo puts
+// everything back.
+func configureAll(t *testing.T, line string) (undo func()) {
 	t.Helper()
+	restart := func() {
+		restartController(t)
+		for _, n := range cluster.nodes {
+			replacePod(t, "woven-node", n.name)
+		}
+	}
 	remove := editConfiguration(t, line)
-	restartController(t)
+	restart()
 	return func() {
 		remove()
-		restartController(t)
+		restart()
 	}
 }

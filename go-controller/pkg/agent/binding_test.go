@@ -85,7 +85,13 @@ func (p hostPlan) String() string {
 		}
 		fmt.Fprintf(&b, " iif %s", r.incoming)
 		if r.to.IsValid() {
-			fmt.Fprintf(&b, " to %s ipproto %d dport %d-%d", r.to, r.protocol, r.ports.First, r.ports.Last)
+			fmt.Fprintf(&b, " to %s ipproto %d", r.to, r.protocol)
+		}
+		if r.ports.First != 0 {
+			fmt.Fprintf(&b, " dport %d-%d", r.ports.First, r.ports.Last)
+		}
+		if r.from.First != 0 {
+			fmt.Fprintf(&b, " sport %d-%d", r.from.First, r.from.Last)
 		}
 		fmt.Fprintf(&b, " lookup %d\n", r.table)
 	}

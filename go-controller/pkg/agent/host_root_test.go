@@ -61,9 +61,23 @@ func TestHostIsSetUpAndTakenBack(t *testing.T) {
 	for _, way := range slices.Concat(forwarded, fromPods) {
 		require.True(t, noRoute(t, way), way)
 	}
+	for _, answer := range []string{"10.244.1.9 ipproto tcp sport 9411 dport 40000", "fd00:10:244:7::7 ipproto tcp sport 6642 dport 40000"} {
+		require.True(t, noRoute(t, answer), answer)
+	}
+	require.Contains(t, run(t, "ip route get 10.244.1.9 ipproto tcp sport 9412 dport 40000"), "dev ovn0")
+	require.Contains(t, run(t, "ip route get 10.244.1.9 ipproto tcp sport 40000 dport 9411"), "dev ovn0")
 	for _, way := range toHost {
 		require.Contains(t, run(t, "ip route get "+way), "local", way)
 	}
+	// A turn that finds all as it should be changes nothing: a change would wake the loop for the next one.
+	routes, rulesSeen := make(chan netlink.RouteUpdate, 64), run(t, "ip rule; ip -6 rule")
+	done := make(chan struct{})
+	require.NoError(t, netlink.RouteSubscribe(routes, done))
+	require.NoError(t, plan.apply(link(t, hostInterface), link(t, bridgeEx)))
+	run(t, "ip route add blackhole 203.0.113.7") // What was changed before has been told before.
+	require.Equal(t, "203.0.113.7/32", (<-routes).Dst.String())
+	close(done)
+	require.Equal(t, rulesSeen, run(t, "ip rule; ip -6 rule"))
 	// What the kernel looks up without any interface is no forwarded packet: next hops of routes, for one.
 	run(t, "ip -6 route flush table 8787")
 	require.NoError(t, plan.apply(link(t, hostInterface), link(t, bridgeEx)))

@@ -22,6 +22,7 @@ const (
 	// closedRule and podsRule stand behind it: what is for the host itself is not theirs.
 	closedRule = 110
 	podsRule   = 111
+	silentRule = 112
 )
 
 // hostPlan is what the host needs to reach pods, Services and itself through Services.
@@ -59,9 +60,10 @@ type hostRule struct {
 	incoming string
 	// not: everything but what the other fields say.
 	not      bool
-	to       netip.Addr
+	to       netip.Prefix
 	protocol int
-	ports    config.PortRange
+	// ports are destination ports, from are source ports.
+	ports, from config.PortRange
 }
 
 // planHost is pure: what the node's port and the configuration make of the host.
@@ -88,12 +90,13 @@ func planHost(h hostPort, ips []netip.Addr, c *config.Parsed) hostPlan {
 			for _, protocol := range []int{unix.IPPROTO_TCP, unix.IPPROTO_UDP, unix.IPPROTO_SCTP} {
 				p.Rules = append(p.Rules, hostRule{
 					family: familyOf(is4), priority: nodePortRule, table: nodePortTable,
-					incoming: "lo", to: a, protocol: protocol, ports: c.NodePort,
+					incoming: "lo", to: netip.PrefixFrom(a, a.BitLen()), protocol: protocol, ports: c.NodePort,
 				})
 			}
 		}
 		routes, rules := noRouter(is4, c)
 		p.Routes, p.Rules = append(p.Routes, routes...), append(p.Rules, rules...)
+		p.Rules = append(p.Rules, silent(is4, c)...)
 	}
 	for _, network := range c.Alias {
 		if !slices.ContainsFunc(ips, func(a netip.Addr) bool { return a.Is4() == network.Addr().Is4() }) {
@@ -125,6 +128,37 @@ func noRouter(is4 bool, c *config.Parsed) (routes []hostRoute, rules []hostRule)
 		// address and past all that OVN does at the router: address translation, policies.
 		{family: family, priority: podsRule, table: podsTable, incoming: hostInterface},
 	}
+}
+
+// silent returns the rules by which the host does not answer pods from the ports by which the network is administered: no
+// handshake is finished. It is the answer that is dropped, and not the question, since the question may come to any
+// address of the host, and in fragments that show no port.
+func silent(is4 bool, c *config.Parsed) []hostRule {
+	var rules []hostRule
+	for _, n := range c.Cluster {
+		if n.Addr().Is4() != is4 {
+			continue
+		}
+		for _, ports := range ranges(c.ClosedPorts()) {
+			rules = append(rules, hostRule{
+				family: familyOf(is4), priority: silentRule, table: podsTable, incoming: "lo", to: n, protocol: unix.IPPROTO_TCP, from: ports,
+			})
+		}
+	}
+	return rules
+}
+
+// ranges joins sorted ports that follow each other.
+func ranges(ports []uint16) []config.PortRange {
+	var all []config.PortRange
+	for _, p := range ports {
+		if last := len(all) - 1; last >= 0 && all[last].Last+1 == p {
+			all[last].Last = p
+			continue
+		}
+		all = append(all, config.PortRange{First: p, Last: p})
+	}
+	return all
 }
 
 // apply makes the host as planned. ovn0 and br-ex exist and have their MACs.

@@ -3,7 +3,6 @@ package agent
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 
 	"github.com/vishvananda/netlink"
@@ -18,10 +17,13 @@ func (r hostRule) netlink() *netlink.Rule {
 	n.Family, n.Priority, n.Table, n.Protocol = r.family, r.priority, r.table, routeProtocol
 	n.IifName, n.Invert, n.IPProto = r.incoming, r.not, r.protocol
 	if r.to.IsValid() {
-		n.Dst = ipNet(netip.PrefixFrom(r.to, r.to.BitLen()))
+		n.Dst = ipNet(r.to)
 	}
 	if r.ports != (config.PortRange{}) {
 		n.Dport = netlink.NewRulePortRange(r.ports.First, r.ports.Last)
+	}
+	if r.from != (config.PortRange{}) {
+		n.Sport = netlink.NewRulePortRange(r.from.First, r.from.Last)
 	}
 	return n
 }
@@ -31,11 +33,12 @@ func ruleOf(k netlink.Rule, family int) hostRule {
 	r := hostRule{
 		family: family, priority: k.Priority, table: k.Table, incoming: k.IifName, not: k.Invert, protocol: k.IPProto,
 	}
-	if k.Dst != nil {
-		r.to = addrOf(k.Dst.IP)
-	}
+	r.to, _ = prefixOf(k.Dst)
 	if k.Dport != nil {
 		r.ports = config.PortRange{First: k.Dport.Start, Last: k.Dport.End}
+	}
+	if k.Sport != nil {
+		r.from = config.PortRange{First: k.Sport.Start, Last: k.Sport.End}
 	}
 	return r
 }

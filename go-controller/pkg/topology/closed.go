@@ -10,15 +10,16 @@ import (
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/kube"
-	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/nb"
 	"github.com/woven-network/woven/go-controller/pkg/row"
 )
 
-// What pods do not reach: the ports by which the network is administered (config.ClosedPorts), on any node. Three kinds
-// of rows close every way there. To its own node, and to the ovn0 of others, a pod comes by a host port: an ACL. To the
-// addresses of other nodes it comes by its gateway router: policies, behind load balancers, so that a Service is no way
-// around. The alias network, by which a gateway router speaks to its host, no pod reaches at all.
+// What pods do not reach: the ports by which the network is administered (config.ClosedPorts), on any node. To the
+// addresses of other nodes a pod comes by its gateway router: policies, behind load balancers, so that a Service is no way
+// around. The alias network, by which a gateway router speaks to its host, no pod reaches at all. To its own node, and to
+// the ovn0 of others, it comes with its own address, and the node does not answer (the agent's rules, pkg/agent). An ACL of
+// the host port would do as well, but on a switch with load balancers any ACL makes northd (25.03) commit every
+// connection of every pod to conntrack.
 
 // NodesSet is the name of the Address_Set that has the addresses of all nodes of a family.
 func NodesSet(is4 bool) string {
@@ -34,9 +35,6 @@ const (
 	closedPorts = 1005
 	noAliases   = 1010
 )
-
-// genevePort is the UDP port of tunnels (RFC 8926).
-const genevePort = 6081
 
 // clusterClosed returns the cluster's part: the sets of all nodes' addresses, and the drop of what goes to an alias.
 func clusterClosed(v *kube.View, c *config.Parsed) []row.Row {
@@ -69,22 +67,6 @@ func clusterClosed(v *kube.View, c *config.Parsed) []row.Row {
 func nodeAddresses(c *config.Parsed, node *corev1.Node) []netip.Addr {
 	return addressesOfTypes(c, node, corev1.NodeInternalIP, corev1.NodeExternalIP)
 }
-
-// hostClosed returns the ACL of the node's host port. No address is in it: what comes here is for the node, whichever
-// of its addresses it names. Nothing is allowed by an ACL, so northd makes no connection tracking of it.
-func (n node) hostClosed() row.Row {
-	match := fmt.Sprintf("outport == %q && (%s || udp.dst == %d)", nodelink.HostPort(n.name), closedTCP(n.config), genevePort)
-	return row.Row{
-		ID: row.ID{Table: nb.ACLTable, Name: n.name + "/closed"},
-		Model: &nb.ACL{
-			Direction: nb.ACLDirectionToLport, Priority: maxACLPriority, Match: match, Action: nb.ACLActionDrop,
-		},
-		In: []row.Membership{{Set: row.ID{Table: nb.LogicalSwitchTable, Name: Switch(n.name)}, Column: "acls"}},
-	}
-}
-
-// maxACLPriority is the highest that ovn-nb(5) allows.
-const maxACLPriority = 32767
 
 // gatewayClosed returns the policies of the gateway router. The node itself comes here by Services, with the address of
 // ovn0, and goes where it likes. Policies come behind load balancers and before SNAT (ovn-northd(8)).

@@ -32,8 +32,7 @@ func Node(v *kube.View, c *config.Parsed, name string, facts Facts) []row.Row {
 		return nil
 	}
 	n := node{name: name, config: c, object: v.Node(name), subnets: subnets, join: facts.Join, gateway: inCluster(c, facts.Gateway)}
-	rows := append(n.podSwitch(), n.hostClosed())
-	rows = append(rows, n.toHost()...)
+	rows := append(n.podSwitch(), n.toHost()...)
 	if !n.gateway.IsZero() {
 		rows = append(rows, n.wayOut()...)
 		rows = append(rows, n.gatewayRouter()...)
