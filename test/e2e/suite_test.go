@@ -29,6 +29,8 @@ func TestUndisturbed(t *testing.T) {
 func TestAlone(t *testing.T) {
 	inOrder(t, []topic{
 		{"full-mtu", testFullMTU},
+		{"flood", testFlood},
+		{"zone-limit", testZoneLimit},
 		{"churn", testChurn},
 		{"cni", testCNI},
 	})

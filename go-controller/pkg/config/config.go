@@ -5,6 +5,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"os"
 	"slices"
@@ -42,6 +43,8 @@ type Config struct {
 	// MetricsAccess says what reaches the metrics of Woven's programs: "nodes" (nodes and host-network pods) or "pods"
 	// (these and all pods).
 	MetricsAccess string `json:"metricsAccess,omitempty"`
+	// PodConnections is how many connections to Services and through policies a pod may have at a time; 0 is no bound.
+	PodConnections int `json:"podConnections,omitempty"`
 	// OVN says where the databases are.
 	OVN OVN `json:"ovn"`
 	// APIServer is the URL of kube-apiserver for the controller, such as "https://192.0.2.1:6443"; empty
@@ -113,7 +116,10 @@ func Parse(text []byte) (*Parsed, error) {
 		Datapath:      "system",
 		Forwarding:    ForwardingCluster,
 		MetricsAccess: MetricsNodes,
-		LogLevel:      "info",
+		// More than there are ports of one address to one backend. Open vSwitch has 3,000,000 in userspace; the kernel
+		// has 262,144 by default, and on large machines more.
+		PodConnections: 65536,
+		LogLevel:       "info",
 	}
 	if err := yaml.UnmarshalStrict(text, &c); err != nil {
 		return nil, fmt.Errorf("not a configuration: %w", err)
@@ -151,6 +157,9 @@ func (c Config) validate() (*Parsed, error) {
 	note(err)
 	if c.MTU != 0 && (c.MTU < 576 || c.MTU > 65000) {
 		note(fmt.Errorf("mtu: %d is not possible; write 576 to 65000 (with IPv6 at least 1280), or 0 to follow the underlay", c.MTU))
+	}
+	if c.PodConnections < 0 || c.PodConnections > math.MaxUint32 {
+		note(fmt.Errorf("podConnections: %d is not possible; write 1 to %d, or 0 for no bound", c.PodConnections, uint32(math.MaxUint32)))
 	}
 	note(oneOf("datapath", c.Datapath, datapaths))
 	note(oneOf("forwarding", c.Forwarding, []string{ForwardingCluster, ForwardingOpen}))

@@ -53,6 +53,7 @@ func TestEachWrongFieldIsNamedWithWhatItMayBe(t *testing.T) {
 		"overlap":          {"joinCIDRs: [10.244.128.0/20]", "clusterCIDRs: 10.244.0.0/16 overlaps 10.244.128.0/20 of joinCIDRs"},
 		"port range":       {"nodePortRange: 40000-30000", `nodePortRange: "40000-30000" is not a range of ports`},
 		"mtu":              {"mtu: 12", "mtu: 12 is not possible; write 576 to 65000"},
+		"connections":      {"podConnections: -1", "podConnections: -1 is not possible; write 1 to 4294967295, or 0 for no bound"},
 		"datapath":         {"datapath: ebpf", `datapath: "ebpf" is not known; write one of system, netdev`},
 		"forwarding":       {"forwarding: closed", `forwarding: "closed" is not known; write one of cluster, open`},
 		"metrics access":   {"metricsAccess: all", `metricsAccess: "all" is not known; write one of nodes, pods`},

@@ -85,7 +85,7 @@ func TestOperationsOfOneChange(t *testing.T) {
 		}
 		return maps.Equal(left, map[string]int{
 			"Logical_Router": 1, "Logical_Router_Port": 1, "Logical_Switch": 1, "Logical_Switch_Port": 1, "Load_Balancer_Group": 1,
-			"Address_Set": 2, "Logical_Router_Policy": 2,
+			"Address_Set": 2, "Logical_Router_Policy": 2, "Copp": 3, "Meter": 20, "Meter_Band": 20,
 		})
 	})
 }

@@ -11,11 +11,12 @@ import (
 )
 
 // Cluster returns the rows that all nodes share: the cluster router, the join switch between it and the gateway
-// routers, the group of all Services' load balancers, and the sets of all nodes' addresses.
+// routers, the group of all Services' load balancers, the sets of all nodes' addresses, and the meters of control plane
+// protection.
 func Cluster(v *kube.View, c *config.Parsed) []row.Row {
 	join := JoinNetworks(c)
 	rows := []row.Row{
-		{ID: row.ID{Table: nb.LogicalRouterTable, Name: ClusterRouter}, Model: &nb.LogicalRouter{Name: ClusterRouter}},
+		{ID: row.ID{Table: nb.LogicalRouterTable, Name: ClusterRouter}, Model: &nb.LogicalRouter{Name: ClusterRouter, Copp: protected("woven-cluster")}},
 		{ID: row.ID{Table: nb.LogicalSwitchTable, Name: JoinSwitch}, Model: &nb.LogicalSwitch{Name: JoinSwitch}},
 		{ID: row.ID{Table: nb.LoadBalancerGroupTable, Name: ServicesGroup}, Model: &nb.LoadBalancerGroup{Name: ServicesGroup}},
 		routerPort(ClusterRouter, nb.LogicalRouterPort{
@@ -23,6 +24,7 @@ func Cluster(v *kube.View, c *config.Parsed) []row.Row {
 		}),
 		peerPort(JoinSwitch, JoinPort),
 	}
+	rows = append(rows, protectionRows()...)
 	return row.Sort(append(rows, clusterClosed(v, c)...))
 }
 

@@ -44,6 +44,7 @@ func (n node) gatewayRouter() []row.Row {
 			ID: row.ID{Table: nb.LogicalRouterTable, Name: router},
 			Model: &nb.LogicalRouter{
 				Name:              router,
+				Copp:              protected("woven-gateway"),
 				LoadBalancerGroup: []string{row.Ref(nb.LoadBalancerGroupTable, ServicesGroup)},
 				ExternalIDs:       map[string]string{GatewayKey: n.gateway.String()},
 				Options: map[string]string{

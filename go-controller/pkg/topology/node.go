@@ -56,10 +56,15 @@ type node struct {
 // podSwitch returns the node's switch, the cluster router's port on it, and the port of the node itself.
 func (n node) podSwitch() []row.Row {
 	routers, hosts := routersOf(n.subnets), n.hosts()
+	hostOptions := n.zoneLimit(hostConnections)
+	hostOptions[nodelink.RequestedChassis] = n.name
 	return []row.Row{
 		{
-			ID:    row.ID{Table: nb.LogicalSwitchTable, Name: Switch(n.name)},
-			Model: &nb.LogicalSwitch{Name: Switch(n.name), LoadBalancerGroup: []string{row.Ref(nb.LoadBalancerGroupTable, ServicesGroup)}},
+			ID: row.ID{Table: nb.LogicalSwitchTable, Name: Switch(n.name)},
+			Model: &nb.LogicalSwitch{
+				Name: Switch(n.name), LoadBalancerGroup: []string{row.Ref(nb.LoadBalancerGroupTable, ServicesGroup)},
+				Copp: protected("woven-switch"), OtherConfig: n.zoneLimit(n.config.PodConnections),
+			},
 		},
 		routerPort(ClusterRouter, nb.LogicalRouterPort{
 			Name: ClusterPort(n.name), MAC: ipam.MAC(routers...).String(), Networks: onNetwork(n.subnets, routers),
@@ -71,7 +76,7 @@ func (n node) podSwitch() []row.Row {
 		switchPort(Switch(n.name), nb.LogicalSwitchPort{
 			Name:        nodelink.HostPort(n.name),
 			Addresses:   []string{nodelink.PortAddresses(hosts)},
-			Options:     map[string]string{nodelink.RequestedChassis: n.name},
+			Options:     hostOptions,
 			ExternalIDs: map[string]string{nodelink.SubnetsKey: nodelink.Words(n.subnets)},
 		}),
 	}
@@ -118,6 +123,20 @@ func (n node) wayOut() []row.Row {
 		}
 	}
 	return rows
+}
+
+// hostConnections is for the node itself, whose proxies may serve many.
+const hostConnections = 1 << 20
+
+// zoneLimit returns the option that bounds the connections of a port, or of each port of a switch (ovn-nb(5)): a pod has
+// no more than that, and the node's table has room for others. Without a bound it is left out: zero is "unlimited" there,
+// but the userspace datapath of Open vSwitch 3.5 then tracks no connection at all.
+func (n node) zoneLimit(connections int) map[string]string {
+	options := map[string]string{}
+	if n.config.PodConnections != 0 {
+		options["ct-zone-limit"] = fmt.Sprint(connections)
+	}
+	return options
 }
 
 func (n node) fromSwitchTo(a netip.Addr) string {
