@@ -16,8 +16,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// closedTimeout is how long a connection that must not come about may take. One that may comes about within milliseconds,
-// as the questions of the same test show that are asked of the same servers by nodes.
+// closedTimeout is how long a connection that must not come about may take. One that may comes about within
+// milliseconds, as the questions of the same test show that are asked of the same servers by nodes.
 const closedTimeout = 1500 * time.Millisecond
 
 // testClosed asserts that pods reach none of the ports by which the network is administered, by whatever way, and that

@@ -79,6 +79,7 @@ func post(t *testing.T, from place, to netip.AddrPort, message []byte) {
 	c, err := from.dial(t.Context(), "udp", to.String())
 	require.NoErrorf(t, err, "%s -> %s", from.name, to)
 	defer shut(c)
-	// A refusal is the answer to an earlier message, or of a port that nothing listens on; what arrives is the inbox's to say.
+	// A refusal is the answer to an earlier message, or of a port that nothing listens on; what arrives is the inbox's
+	// to say.
 	_, _ = c.Write(message)
 }

@@ -40,8 +40,8 @@ func newServiceTo(t *testing.T, namespace, name string, protocol corev1.Protocol
 	return netip.AddrPortFrom(clusterIPs(t, s)[0], uint16(port))
 }
 
-// awaitService waits until all nodes have a Service's load balancers in their flows. An endpoint that comes later is not
-// waited for.
+// awaitService waits until all nodes have a Service's load balancers in their flows. An endpoint that comes later is
+// not waited for.
 func awaitService(t *testing.T, s *corev1.Service) {
 	t.Helper()
 	for _, p := range s.Spec.Ports {

@@ -99,11 +99,11 @@ func (b bridge) flows() ([]*ovs.Flow, error) {
 	return sign(flows)
 }
 
-// tunnel: Geneve passes between NIC and host unseen by conntrack; each packet of the overlay would otherwise pay
-// for it twice. It is for the node's own addresses only: whatever else is sent to that port is no tunnel's. OVN never
-// sends Geneve out of the patch port: that would be a pod's, and it has the node's address, which is a valid peer
-// of all other nodes' tunnels. Of a packet in fragments this is the first, whose header is whole (RFC 8200, section 4.5;
-// of UDP over IPv4 8 bytes always are); the others are never put together without it.
+// tunnel: Geneve passes between NIC and host unseen by conntrack; each packet of the overlay would otherwise pay for it
+// twice. It is for the node's own addresses only: whatever else is sent to that port is no tunnel's. OVN never sends
+// Geneve out of the patch port: that would be a pod's, and it has the node's address, which is a valid peer of all
+// other nodes' tunnels. Of a packet in fragments this is the first, whose header is whole (RFC 8200, section 4.5; of
+// UDP over IPv4 8 bytes always are); the others are never put together without it.
 func (b bridge) tunnel(f family) []*ovs.Flow {
 	geneve := []ovs.Match{ovs.TransportDestinationPort(genevePort)}
 	var flows []*ovs.Flow

@@ -124,14 +124,14 @@ func noRouter(is4 bool, c *config.Parsed) (routes []hostRoute, rules []hostRule)
 	}
 	return append(routes, hostRoute{dst: all, drops: true, table: podsTable}), []hostRule{
 		{family: family, priority: closedRule, table: closedTable, incoming: "lo", not: true},
-		// A pod that writes ovn0's MAC into its packets has the host forward them to wherever it likes, with the pod's own
-		// address and past all that OVN does at the router: address translation, policies.
+		// A pod that writes ovn0's MAC into its packets has the host forward them to wherever it likes, with the pod's
+		// own address and past all that OVN does at the router: address translation, policies.
 		{family: family, priority: podsRule, table: podsTable, incoming: hostInterface},
 	}
 }
 
-// silent returns the rules by which the host does not answer pods from the ports by which the network is administered: no
-// handshake is finished. It is the answer that is dropped, and not the question, since the question may come to any
+// silent returns the rules by which the host does not answer pods from the ports by which the network is administered:
+// no handshake is finished. It is the answer that is dropped, and not the question, since the question may come to any
 // address of the host, and in fragments that show no port.
 func silent(is4 bool, c *config.Parsed) []hostRule {
 	var rules []hostRule

@@ -114,8 +114,8 @@ func localAt(priority int) func(netlink.Rule) bool {
 	return func(r netlink.Rule) bool { return r.Priority == priority && r.Table == unix.RT_TABLE_LOCAL }
 }
 
-// moveLocal moves the rule for the local table. It is the kernel's rule (by its protocol) in both places: without
-// it the node hears nothing any more, and systemd-networkd, which removes the rules of others when it starts, leaves the
+// moveLocal moves the rule for the local table. It is the kernel's rule (by its protocol) in both places: without it
+// the node hears nothing any more, and systemd-networkd, which removes the rules of others when it starts, leaves the
 // kernel's alone.
 func moveLocal(f int, have []netlink.Rule, from, to int) error {
 	if !slices.ContainsFunc(have, localAt(to)) {

@@ -15,11 +15,11 @@ import (
 )
 
 // What pods do not reach: the ports by which the network is administered (config.ClosedPorts), on any node. To the
-// addresses of other nodes a pod comes by its gateway router: policies, behind load balancers, so that a Service is no way
-// around. The alias network, by which a gateway router speaks to its host, no pod reaches at all. To its own node, and to
-// the ovn0 of others, it comes with its own address, and the node does not answer (the agent's rules, pkg/agent). An ACL of
-// the host port would do as well, but on a switch with load balancers any ACL makes northd (25.03) commit every
-// connection of every pod to conntrack.
+// addresses of other nodes a pod comes by its gateway router: policies, behind load balancers, so that a Service is no
+// way around. The alias network, by which a gateway router speaks to its host, no pod reaches at all. To its own node,
+// and to the ovn0 of others, it comes with its own address, and the node does not answer (the agent's rules,
+// pkg/agent). An ACL of the host port would do as well, but on a switch with load balancers any ACL makes northd
+// (25.03) commit every connection of every pod to conntrack.
 
 // NodesSet is the name of the Address_Set that has the addresses of all nodes of a family.
 func NodesSet(is4 bool) string {

@@ -10,12 +10,12 @@ import (
 )
 
 // Control plane protection: how many packets of each kind a node's flows hand to ovn-controller in a second (ovn-nb(5),
-// Copp). A meter belongs to a node, not to a pod: OVN has none for each port. So each kind of datapath has its own ones,
-// and each kind of packet, and what a pod floods costs only the others' packets of that same kind there.
+// Copp). A meter belongs to a node, not to a pod: OVN has none for each port. So each kind of datapath has its own
+// ones, and each kind of packet, and what a pod floods costs only the others' packets of that same kind there.
 //
-// All numbers are packets in a second, and as many at once. A packet costs ovn-controller 45 us of a core (measured, OVN
-// 25.03), so all meters of a node at their ends are 7 % of one. Without them a pod had it take 4,400 in a second, and the
-// rest were lost in Open vSwitch's queues, together with those of others.
+// All numbers are packets in a second, and as many at once. A packet costs ovn-controller 45 us of a core (measured,
+// OVN 25.03), so all meters of a node at their ends are 7 % of one. Without them a pod had it take 4,400 in a second,
+// and the rest were lost in Open vSwitch's queues, together with those of others.
 var protection = map[string]map[string]int{
 	// A node's switch: the refusal of a connection to a Service without endpoints.
 	"woven-switch": {"reject": 200, "svc-monitor": 50},

@@ -128,9 +128,9 @@ func (n node) wayOut() []row.Row {
 // hostConnections is for the node itself, whose proxies may serve many.
 const hostConnections = 1 << 20
 
-// zoneLimit returns the option that bounds the connections of a port, or of each port of a switch (ovn-nb(5)): a pod has
-// no more than that, and the node's table has room for others. Without a bound it is left out: zero is "unlimited" there,
-// but the userspace datapath of Open vSwitch 3.5 then tracks no connection at all.
+// zoneLimit returns the option that bounds the connections of a port, or of each port of a switch (ovn-nb(5)): a pod
+// has no more than that, and the node's table has room for others. Without a bound it is left out: zero is "unlimited"
+// there, but the userspace datapath of Open vSwitch 3.5 then tracks no connection at all.
 func (n node) zoneLimit(connections int) map[string]string {
 	options := map[string]string{}
 	if n.config.PodConnections != 0 {
