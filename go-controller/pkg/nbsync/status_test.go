@@ -61,6 +61,7 @@ func TestStatusOfAnOwnerWhoseNameIsTaken(t *testing.T) {
 	w := newWorld(t)
 	w.start()
 	w.transact(libovsdb.Operation{Op: libovsdb.OperationInsert, Table: "Port_Group", Row: libovsdb.Row{"name": "pg"}})
+	w.engine.options.Client.(interposed).fetch() // Else the server refuses the row before the engine sees the stranger's.
 	w.sync("policy/default/web", portGroup("pg"))
 	s := w.engine.Status("policy/default/web")
 	require.Equal(t, Refused, s.State)
