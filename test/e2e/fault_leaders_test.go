@@ -33,13 +33,13 @@ func testPausedLeader(t *testing.T) {
 	require.NoError(t, unix.Kill(pid, unix.SIGSTOP))
 	t.Cleanup(func() { _ = unix.Kill(pid, unix.SIGCONT) })
 	paused := time.Now()
-	awaitHolder(t, string(rival.UID))
+	awaitHolder(t, identityOf(rival))
 	t.Logf("another controller held the lease %s after the pause", time.Since(paused).Round(time.Millisecond))
 	made.awaitRunning(t, time.Now(), 3, podTimeout)
 	require.NoError(t, unix.Kill(pid, unix.SIGCONT))
 	woken := time.Now()
 	made.awaitRunning(t, woken, 5, podTimeout)
-	assertHolder(t, string(rival.UID))
+	assertHolder(t, identityOf(rival))
 
 	t.Run("lease-stolen", func(t *testing.T) {
 		stolen := time.Now()
@@ -116,7 +116,7 @@ func removeRival(t *testing.T, rival *corev1.Pod) {
 		lease, failed := cluster.client.CoordinationV1().Leases(system).Get(ctx, "woven-controller", metav1.GetOptions{})
 		if err == nil && failed == nil && lease.Spec.HolderIdentity != nil {
 			for _, pod := range list.Items {
-				if string(pod.UID) == *lease.Spec.HolderIdentity {
+				if identityOf(&pod) == *lease.Spec.HolderIdentity {
 					return
 				}
 			}
@@ -125,6 +125,9 @@ func removeRival(t *testing.T, rival *corev1.Pod) {
 	}
 	t.Errorf("no controller of the Deployment leads after %s was removed", rival.Name)
 }
+
+// identityOf returns how a controller calls itself in the Lease.
+func identityOf(pod *corev1.Pod) string { return pod.Name + "_" + string(pod.UID) }
 
 func holder(t *testing.T) string {
 	t.Helper()
