@@ -10,6 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/woven-network/woven/go-controller/pkg/agent/bridge"
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
+
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -61,8 +64,8 @@ func ParseIPs(text string) ([]netip.Addr, error) {
 func Run(ctx context.Context, o Options) error {
 	group, ctx := errgroup.WithContext(ctx)
 	n := &node{
-		name: o.Node, ips: o.IPs, config: o.Config, log: o.Log, flows: ofctl(), conflist: o.ConfDir,
-		switchSocket: filepath.Join(o.OVSRunDir, bridgeEx+".mgmt"),
+		name: o.Node, ips: o.IPs, config: o.Config, log: o.Log, flows: bridge.NewSwitch(), conflist: o.ConfDir,
+		switchSocket: filepath.Join(o.OVSRunDir, nodelink.ExternalBridge+".mgmt"),
 		wakeup:       make(chan struct{}, 1), doubted: newDoubts(),
 	}
 	registry := prometheus.NewRegistry()
@@ -102,7 +105,7 @@ func runNode(ctx context.Context, o Options, n *node, m *metrics) error {
 		return nil
 	})
 	group.Go(func() error {
-		watchSwitch(ctx, n.switchSocket, func() {
+		bridge.Watch(ctx, n.switchSocket, func() {
 			n.restarted.Store(true)
 			n.wake()
 		})

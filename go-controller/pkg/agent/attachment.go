@@ -104,12 +104,12 @@ func (s attachments) of(ctx context.Context, a attachment) ([]vswitch.Interface,
 // add makes the port of an attachment. An older one of the same pod goes in the same transaction: two interfaces
 // with one iface-id would both claim the logical port. It returns the interfaces that it replaced.
 func (s attachments) add(session context.Context, a attachment) (replaced []string, err error) {
-	br, err := bridgeRow(session, s.c, bridgeInt)
+	br, err := bridgeRow(session, s.c, nodelink.IntegrationBridge)
 	if err != nil {
 		return nil, err
 	}
 	if br == nil {
-		return nil, fmt.Errorf("there is no bridge %s", bridgeInt)
+		return nil, fmt.Errorf("there is no bridge %s", nodelink.IntegrationBridge)
 	}
 	rows, err := s.of(session, a)
 	if err != nil {
@@ -126,7 +126,7 @@ func (s attachments) add(session context.Context, a attachment) (replaced []stri
 			replaced = append(replaced, r.Name)
 		}
 	}
-	t.attach(br, bridgeInt,
+	t.attach(br, nodelink.IntegrationBridge,
 		vswitch.Port{Name: a.host(), OtherConfig: map[string]string{"transient": "true"}},
 		vswitch.Interface{Name: a.host(), ExternalIDs: a.externalIDs()})
 	return replaced, t.commit(session)
@@ -134,7 +134,7 @@ func (s attachments) add(session context.Context, a attachment) (replaced []stri
 
 // remove removes the ports of interfaces by name; one that has none is no error.
 func (s attachments) remove(session context.Context, names ...string) error {
-	br, err := bridgeRow(session, s.c, bridgeInt)
+	br, err := bridgeRow(session, s.c, nodelink.IntegrationBridge)
 	if err != nil || br == nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
+	"github.com/woven-network/woven/go-controller/pkg/golden"
 	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/sb"
 )
@@ -109,13 +110,13 @@ func TestPlanHost(t *testing.T) {
 	require.NoError(t, err)
 	c := parsed(t)
 	ips := []netip.Addr{addr("192.0.2.11"), addr("2001:db8::b")}
-	golden(t, "host-dual-stack.txt", planHost(h, ips, c).String())
+	golden.Compare(t, "host-dual-stack", planHost(h, ips, c).String())
 	only4 := h
 	only4.Addresses, only4.Subnets = h.Addresses[:1], h.Subnets[:1]
-	golden(t, "host-ipv4.txt", planHost(only4, ips[:1], c).String())
+	golden.Compare(t, "host-ipv4", planHost(only4, ips[:1], c).String())
 	only6 := h
 	only6.Addresses, only6.Subnets = h.Addresses[1:], h.Subnets[1:]
-	golden(t, "host-ipv6.txt", planHost(only6, ips[1:], c).String())
+	golden.Compare(t, "host-ipv6", planHost(only6, ips[1:], c).String())
 }
 
 func TestPodMTU(t *testing.T) {

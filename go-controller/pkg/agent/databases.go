@@ -57,7 +57,7 @@ func listenLocal(local *ovsdb.Client, news *news, wake func(), doubt func(hostEn
 			}
 		case *vswitch.Bridge:
 			// Each pod changes br-int's ports; only what is ours to set matters there.
-			if r.Name != bridgeInt {
+			if r.Name != nodelink.IntegrationBridge {
 				wake()
 			}
 		default:

@@ -14,16 +14,6 @@ package agent
 
 import "github.com/woven-network/woven/go-controller/pkg/nodelink"
 
-// The names that this package gives to things outside of it.
-const (
-	// bridgeInt is OVN's integration bridge (ovn-controller(8)).
-	bridgeInt = "br-int"
-	// bridgeEx is the bridge that has the node's NIC, and as its local port the node's addresses.
-	bridgeEx = "br-ex"
-	// hostInterface is the internal port by which the node itself is on its pod network.
-	hostInterface = "ovn0"
-)
-
 // Keys of external_ids that are ours, beside nodelink.SubnetsKey.
 const (
 	prefix = "woven.network/"
@@ -45,20 +35,6 @@ const (
 	keyInstalled    = "ovn-installed"
 )
 
-// Conntrack zones of br-ex. ovn-controller is told to keep to those below (external_ids:ct-zone-range), because
-// zones are shared by all bridges of a datapath.
-const (
-	zoneWorld = 64000 // zone A: who owns a connection with the world, OVN or the host
-	zoneAlias = 64001 // zone B: the host reached by its alias
-	ovnZones  = "1-63999"
-)
-
-// Values of ct_mark in zoneWorld.
-const (
-	markOVN  = 1
-	markHost = 2
-)
-
 // routeProtocol marks our routes and rules in the kernel (rtnetlink's rtm_protocol), so that they are told from
 // those of others. It is "W" and nobody's in /etc/iproute2/rt_protos.
 const routeProtocol = 87
@@ -72,9 +48,6 @@ const (
 	// podsTable drops what came from a pod and is not for the host itself.
 	podsTable = 8789
 )
-
-// genevePort is the UDP port of Geneve (RFC 8926).
-const genevePort = 6081
 
 // geneveOverhead is what Geneve takes from the underlay's MTU: 20 (IPv4) or 40 (IPv6) + 8 (UDP) + 8 (Geneve) +
 // 8 (OVN's option) + 14 (the inner Ethernet header), rounded up for options to come.

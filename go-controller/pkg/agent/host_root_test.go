@@ -10,14 +10,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
+
 	"github.com/stretchr/testify/require"
 	"github.com/vishvananda/netlink"
 )
 
 func TestHostIsSetUpAndTakenBack(t *testing.T) {
 	enter(t)
-	device(t, hostInterface, "0a:58:0a:f4:01:02")
-	device(t, bridgeEx, nicMAC)
+	device(t, nodelink.HostInterface, "0a:58:0a:f4:01:02")
+	device(t, nodelink.ExternalBridge, nicMAC)
 	run(t, `ip address add 192.0.2.11/24 dev br-ex; ip address add 2001:db8::b/64 dev br-ex nodad
 		sysctl -qw net.ipv4.conf.all.rp_filter=1`)
 	rules := run(t, "ip rule; ip -6 rule")
@@ -26,7 +28,7 @@ func TestHostIsSetUpAndTakenBack(t *testing.T) {
 	ips := []netip.Addr{addr("192.0.2.11"), addr("2001:db8::b")}
 	plan := planHost(h, ips, parsed(t))
 	for range 2 {
-		require.NoError(t, plan.apply(link(t, hostInterface), link(t, bridgeEx)))
+		require.NoError(t, plan.apply(link(t, nodelink.HostInterface), link(t, nodelink.ExternalBridge)))
 	}
 	// The kernel shall choose as the plan means it to.
 	for to, want := range map[string]string{
@@ -73,14 +75,14 @@ func TestHostIsSetUpAndTakenBack(t *testing.T) {
 	routes, rulesSeen := make(chan netlink.RouteUpdate, 64), run(t, "ip rule; ip -6 rule")
 	done := make(chan struct{})
 	require.NoError(t, netlink.RouteSubscribe(routes, done))
-	require.NoError(t, plan.apply(link(t, hostInterface), link(t, bridgeEx)))
+	require.NoError(t, plan.apply(link(t, nodelink.HostInterface), link(t, nodelink.ExternalBridge)))
 	run(t, "ip route add blackhole 203.0.113.7") // What was changed before has been told before.
 	require.Equal(t, "203.0.113.7/32", (<-routes).Dst.String())
 	close(done)
 	require.Equal(t, rulesSeen, run(t, "ip rule; ip -6 rule"))
 	// What the kernel looks up without any interface is no forwarded packet: next hops of routes, for one.
 	run(t, "ip -6 route flush table 8787")
-	require.NoError(t, plan.apply(link(t, hostInterface), link(t, bridgeEx)))
+	require.NoError(t, plan.apply(link(t, nodelink.HostInterface), link(t, nodelink.ExternalBridge)))
 	require.Contains(t, run(t, "ip -6 route show table 8787"), "default via fd00:10:244:1::1 dev ovn0")
 	require.Equal(t, "0", strings.TrimSpace(run(t, "cat /proc/sys/net/ipv4/conf/all/rp_filter")))
 	require.Equal(t, "1", strings.TrimSpace(run(t, "cat /proc/sys/net/ipv4/conf/br-ex/rp_filter")), "stays as strict as it was")
@@ -92,7 +94,7 @@ func TestHostIsSetUpAndTakenBack(t *testing.T) {
 	require.NoError(t, err)
 	other.Subnets = []netip.Prefix{prefixP("10.244.2.0/24")}
 	other.Addresses = []netip.Prefix{prefixP("10.244.2.2/24")}
-	require.NoError(t, planHost(other, ips, parsed(t)).apply(link(t, hostInterface), link(t, bridgeEx)))
+	require.NoError(t, planHost(other, ips, parsed(t)).apply(link(t, nodelink.HostInterface), link(t, nodelink.ExternalBridge)))
 	require.Contains(t, run(t, "ip route get 10.96.0.1"), "via 10.244.2.1 dev ovn0 src 10.244.2.2")
 	require.Contains(t, run(t, "ip route get 192.0.2.11 ipproto udp dport 30080"), "dev ovn0")
 	require.NotContains(t, run(t, "ip address; ip route show table all; ip -6 route show table all"), "10.244.1.")

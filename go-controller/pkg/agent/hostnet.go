@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
+
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
@@ -102,7 +104,7 @@ func planHost(h hostPort, ips []netip.Addr, c *config.Parsed) hostPlan {
 		if !slices.ContainsFunc(ips, func(a netip.Addr) bool { return a.Is4() == network.Addr().Is4() }) {
 			continue
 		}
-		a := aliasesOf(network)
+		a := nodelink.AliasesOf(network)
 		p.Neighbours = append(p.Neighbours, a.Router)
 		p.Aliases = append(p.Aliases, a.Own)
 	}
@@ -126,7 +128,7 @@ func noRouter(is4 bool, c *config.Parsed) (routes []hostRoute, rules []hostRule)
 		{family: family, priority: closedRule, table: closedTable, incoming: "lo", not: true},
 		// A pod that writes ovn0's MAC into its packets has the host forward them to wherever it likes, with the pod's
 		// own address and past all that OVN does at the router: address translation, policies.
-		{family: family, priority: podsRule, table: podsTable, incoming: hostInterface},
+		{family: family, priority: podsRule, table: podsTable, incoming: nodelink.HostInterface},
 	}
 }
 
@@ -174,7 +176,7 @@ func (p hostPlan) apply(host, ex netlink.Link) error {
 	}
 	if host.Attrs().Flags&unix.IFF_UP == 0 {
 		if err := netlink.LinkSetUp(host); err != nil {
-			return fmt.Errorf("set %s up: %w", hostInterface, err)
+			return fmt.Errorf("set %s up: %w", nodelink.HostInterface, err)
 		}
 	}
 	if err := p.setRoutes(host); err != nil {
@@ -260,7 +262,7 @@ func (p hostPlan) setRoutes(host netlink.Link) error {
 func (p hostPlan) setAliases(ex netlink.Link) error {
 	addrs, err := netlink.AddrList(ex, netlink.FAMILY_ALL)
 	if err != nil {
-		return fmt.Errorf("addresses of %s: %w", bridgeEx, err)
+		return fmt.Errorf("addresses of %s: %w", nodelink.ExternalBridge, err)
 	}
 	for _, own := range p.Aliases {
 		there := slices.ContainsFunc(addrs, func(a netlink.Addr) bool { return addrOf(a.IP) == own.Addr() })
@@ -274,7 +276,7 @@ func (p hostPlan) setAliases(ex netlink.Link) error {
 	for _, a := range p.Neighbours {
 		n := &netlink.Neigh{LinkIndex: ex.Attrs().Index, IP: ip(a), HardwareAddr: ex.Attrs().HardwareAddr, State: unix.NUD_PERMANENT}
 		if err := netlink.NeighSet(n); err != nil {
-			return fmt.Errorf("neighbour %s on %s: %w", a, bridgeEx, err)
+			return fmt.Errorf("neighbour %s on %s: %w", a, nodelink.ExternalBridge, err)
 		}
 	}
 	return nil

@@ -61,7 +61,7 @@ func TestAllThatANICHasMovesAndComesBack(t *testing.T) {
 	require.Contains(t, before, "default via 203.0.113.1 dev DEV metric 200 onlink")
 
 	u := aUplink(t, nic)
-	device(t, bridgeEx, nicMAC)
+	device(t, nodelink.ExternalBridge, nicMAC)
 	u = again(t, u)
 	require.NoError(t, u.move())
 	require.Equal(t, before, routes(t))
@@ -73,7 +73,7 @@ func TestAllThatANICHasMovesAndComesBack(t *testing.T) {
 	require.NoError(t, u.move())
 	require.Equal(t, before, routes(t))
 	run(t, "ip link del br-ex")
-	device(t, bridgeEx, nicMAC)
+	device(t, nodelink.ExternalBridge, nicMAC)
 	u = again(t, u)
 	require.NoError(t, u.move())
 	require.Equal(t, before, routes(t))
@@ -100,7 +100,7 @@ func TestTheNICServesWhileBrExIsDead(t *testing.T) {
 	nic := aNode(t)
 	before := routes(t)
 	u := aUplink(t, nic)
-	device(t, bridgeEx, nicMAC)
+	device(t, nodelink.ExternalBridge, nicMAC)
 	u = again(t, u)
 	require.NoError(t, quiet(nic))
 	require.NoError(t, u.move())
@@ -111,7 +111,7 @@ func TestTheNICServesWhileBrExIsDead(t *testing.T) {
 
 	// An agent that starts while the Open_vSwitch database is away knows it from the kernel alone.
 	run(t, "ip link set br-ex name x; ip link add br-ex address "+nicMAC+" type veth peer name down; ip link set br-ex up")
-	stale := link(t, bridgeEx)
+	stale := link(t, nodelink.ExternalBridge)
 	require.NoError(t, addState(stale, u.memory.netState, netState{}))
 	run(t, "ip link del x")
 	m, err := recall([]netip.Addr{addr("192.0.2.11")}, nil)
@@ -134,7 +134,7 @@ func TestTheNICServesWhileBrExIsDead(t *testing.T) {
 	}
 	run(t, "ip link del br-ex")
 	require.Equal(t, before, routes(t))
-	device(t, bridgeEx, nicMAC)
+	device(t, nodelink.ExternalBridge, nicMAC)
 	u = again(t, u)
 	require.NoError(t, u.move())
 	require.Equal(t, before, routes(t))

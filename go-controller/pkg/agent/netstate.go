@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 )
 
 // netState is what br-ex takes over from the NIC.
@@ -102,7 +104,7 @@ func parseMemory(text string) (m memory, err error) {
 	}
 	if err := json.Unmarshal([]byte(text), &m); err != nil {
 		return m, fmt.Errorf("external_ids:%s of bridge %s is not readable; remove it with `ovs-vsctl remove bridge %s external_ids %s` if the node has its addresses: %w",
-			keyUplink, bridgeEx, bridgeEx, keyUplink, err)
+			keyUplink, nodelink.ExternalBridge, nodelink.ExternalBridge, keyUplink, err)
 	}
 	return m, nil
 }

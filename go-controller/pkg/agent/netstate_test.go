@@ -89,3 +89,6 @@ func TestNextHopsAreTheBestOfEachFamily(t *testing.T) {
 	require.Equal(t, []netip.Addr{addr("192.0.2.1"), addr("2001:db8::1")}, s.nextHops())
 	require.Empty(t, netState{}.nextHops())
 }
+
+func addr(s string) netip.Addr      { return netip.MustParseAddr(s) }
+func prefixP(s string) netip.Prefix { return netip.MustParsePrefix(s) }

@@ -9,9 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/digitalocean/go-openvswitch/ovs"
 	"github.com/go-logr/logr"
 
+	"github.com/woven-network/woven/go-controller/pkg/agent/bridge"
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
 )
@@ -31,7 +31,7 @@ type node struct {
 	config *config.Parsed
 	log    logr.Logger
 	local  *ovsdb.Client
-	flows  *ovs.OpenFlowService
+	flows  *bridge.Switch
 	// switchSocket is where ovs-vswitchd takes OpenFlow connections for br-ex.
 	switchSocket string
 	// tidy compares all pods' rows with their interfaces, settle those of some by the names of their interfaces (see server).
@@ -48,8 +48,8 @@ type node struct {
 	turning sync.Mutex
 	// restarted is set when ovs-vswitchd was started, which has no flows then, and when they are to be looked at anyway.
 	restarted atomic.Bool
-	// applied are the flows' cookie at the last turn that looked at them; the loop's own.
-	applied uint64
+	// applied are the flows' cookies at the last turn that looked at them; the loop's own.
+	applied []uint64
 	// memory is what br-ex should have, as of the last turn that knew; the loop's own.
 	memory memory
 	// host is what the Southbound database last said of ovn0; the loop's own.

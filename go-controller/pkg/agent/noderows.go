@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 
+	"github.com/woven-network/woven/go-controller/pkg/agent/bridge"
 	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
 )
@@ -44,15 +45,15 @@ func (n *node) externalIDs(up uplink, options string) map[string]string {
 		"ovn-remote":               n.config.OVN.Southbound,
 		"ovn-encap-type":           "geneve",
 		"ovn-encap-ip":             n.ips[0].String(),
-		"ovn-bridge":               bridgeInt,
-		"ovn-bridge-mappings":      nodelink.PhysicalNetwork + ":" + bridgeEx,
+		"ovn-bridge":               nodelink.IntegrationBridge,
+		"ovn-bridge-mappings":      nodelink.PhysicalNetwork + ":" + nodelink.ExternalBridge,
 		"ovn-bridge-datapath-type": n.config.Datapath,
 		// One router joins all switches of the cluster, so every node needs nearly every row; without conditions
 		// the Southbound server does not have to evaluate them for each node and row.
 		"ovn-monitor-all": "true",
 		// A restarted ovn-controller keeps the flows it finds until it has computed its own.
 		"ovn-ofctrl-wait-before-clear": "2000",
-		"ct-zone-range":                ovnZones,
+		"ct-zone-range":                bridge.OVNZones,
 		nodelink.OptionsKey:            up.gateway(n.ips).Merge(options),
 	}
 }
@@ -60,30 +61,30 @@ func (n *node) externalIDs(up uplink, options string) map[string]string {
 // bridges makes br-int with ovn0, and br-ex with, when it has appeared, the NIC.
 func (n *node) bridges(session context.Context, t *transaction, root *vswitch.OpenvSwitch, up uplink, host *hostPort, mtu int) error {
 	secure, standalone := vswitch.BridgeFailModeSecure, vswitch.BridgeFailModeStandalone
-	br, err := bridgeRow(session, n.local, bridgeInt)
+	br, err := bridgeRow(session, n.local, nodelink.IntegrationBridge)
 	if err != nil {
 		return err
 	}
 	t.bridge(root, br, vswitch.Bridge{
-		Name: bridgeInt, DatapathType: n.config.Datapath, FailMode: &secure,
+		Name: nodelink.IntegrationBridge, DatapathType: n.config.Datapath, FailMode: &secure,
 		OtherConfig: map[string]string{"disable-in-band": "true"},
 	})
-	ovn0 := vswitch.Interface{Name: hostInterface, Type: "internal", MTURequest: &mtu, ExternalIDs: map[string]string{keyIfaceID: n.hostName()}}
+	ovn0 := vswitch.Interface{Name: nodelink.HostInterface, Type: "internal", MTURequest: &mtu, ExternalIDs: map[string]string{keyIfaceID: n.hostName()}}
 	if host != nil {
 		mac := host.MAC.String()
 		ovn0.MAC = &mac
 	}
-	if err := n.setPort(session, t, br, bridgeInt, vswitch.Port{Name: hostInterface}, ovn0); err != nil {
+	if err := n.setPort(session, t, br, nodelink.IntegrationBridge, vswitch.Port{Name: nodelink.HostInterface}, ovn0); err != nil {
 		return err
 	}
-	ex, err := bridgeRow(session, n.local, bridgeEx)
+	ex, err := bridgeRow(session, n.local, nodelink.ExternalBridge)
 	if err != nil {
 		return err
 	}
 	t.bridge(root, ex, vswitch.Bridge{
 		// Standalone: between a start of ovs-vswitchd and the agent's flows, br-ex is a plain switch, so that the node
 		// stays reachable even if the agent never comes.
-		Name: bridgeEx, DatapathType: n.config.Datapath, FailMode: &standalone,
+		Name: nodelink.ExternalBridge, DatapathType: n.config.Datapath, FailMode: &standalone,
 		OtherConfig: map[string]string{"hwaddr": up.memory.MAC, "disable-in-band": "true"},
 		ExternalIDs: map[string]string{keyUplink: up.memory.String()},
 	})
@@ -92,12 +93,12 @@ func (n *node) bridges(session context.Context, t *transaction, root *vswitch.Op
 		return nil
 	}
 	underlay := up.memory.MTU
-	if err := n.setPort(session, t, ex, bridgeEx, vswitch.Port{Name: bridgeEx}, vswitch.Interface{Name: bridgeEx, Type: "internal", MTURequest: &underlay}); err != nil {
+	if err := n.setPort(session, t, ex, nodelink.ExternalBridge, vswitch.Port{Name: nodelink.ExternalBridge}, vswitch.Interface{Name: nodelink.ExternalBridge, Type: "internal", MTURequest: &underlay}); err != nil {
 		return err
 	}
 	// After a boot, what is transient is removed before ovs-vswitchd starts (see docs/pipeline-node.md): the kernel's
 	// datapath would otherwise take the NIC away from the host before an agent is there.
-	return n.setPort(session, t, ex, bridgeEx,
+	return n.setPort(session, t, ex, nodelink.ExternalBridge,
 		vswitch.Port{Name: up.memory.NIC, OtherConfig: map[string]string{"transient": "true"}}, vswitch.Interface{Name: up.memory.NIC})
 }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
+
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
@@ -20,7 +22,7 @@ func alive(ex netlink.Link) bool {
 // ovs-vswitchd. As soon as br-ex lives again the loop moves all back. (The kernel's datapath works without
 // ovs-vswitchd.)
 func rescue(m memory) (away bool, err error) {
-	ex, err := linkByName(bridgeEx)
+	ex, err := linkByName(nodelink.ExternalBridge)
 	if err != nil || m.NIC == "" || alive(ex) {
 		return false, err
 	}
@@ -34,7 +36,7 @@ func rescue(m memory) (away bool, err error) {
 // recall makes up for a memory that an agent cannot read, because it starts while the Open_vSwitch database is away too:
 // br-ex, dead, still has the state, and the NIC is the other interface with its MAC.
 func recall(ips []netip.Addr, own []netip.Prefix) (memory, error) {
-	ex, err := linkByName(bridgeEx)
+	ex, err := linkByName(nodelink.ExternalBridge)
 	if err != nil || ex == nil || alive(ex) {
 		return memory{}, err
 	}
@@ -47,7 +49,7 @@ func recall(ips []netip.Addr, own []netip.Prefix) (memory, error) {
 		return memory{}, fmt.Errorf("interfaces: %w", err)
 	}
 	for _, l := range links {
-		if l.Attrs().Name != bridgeEx && l.Attrs().HardwareAddr.String() == ex.Attrs().HardwareAddr.String() {
+		if l.Attrs().Name != nodelink.ExternalBridge && l.Attrs().HardwareAddr.String() == ex.Attrs().HardwareAddr.String() {
 			return memory{NIC: l.Attrs().Name, netState: state}, nil
 		}
 	}

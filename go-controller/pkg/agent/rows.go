@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
+
 	"github.com/ovn-kubernetes/libovsdb/client"
 
 	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
@@ -69,7 +71,7 @@ func ofport(i *vswitch.Interface) (int, error) {
 // patchPort returns the OpenFlow port number of the patch port that ovn-controller made on br-ex for the
 // gateway router's localnet port, or 0 as long as there is none.
 func patchPort(ctx context.Context, c *ovsdb.Client) (int, error) {
-	ex, err := bridgeRow(ctx, c, bridgeEx)
+	ex, err := bridgeRow(ctx, c, nodelink.ExternalBridge)
 	if err != nil || ex == nil {
 		return 0, err
 	}

@@ -45,7 +45,7 @@ func testUplink() uplink {
 // describe shows the database as bridges with their ports.
 func describe(t *testing.T, c *ovsdb.Client) string {
 	var b strings.Builder
-	for _, name := range []string{bridgeInt, bridgeEx} {
+	for _, name := range []string{nodelink.IntegrationBridge, nodelink.ExternalBridge} {
 		br, err := bridgeRow(t.Context(), c, name)
 		require.NoError(t, err)
 		if br == nil {
@@ -121,7 +121,7 @@ br-ex netdev standalone
 	require.Equal(t, "woven-mac=02:00:00:00:00:0b,woven-ip4=192.0.2.11/24,woven-via4=192.0.2.1", g.String())
 
 	// ovn-controller makes br-int with another datapath type when it starts first; somebody adds a key.
-	br, err := bridgeRow(t.Context(), c, bridgeInt)
+	br, err := bridgeRow(t.Context(), c, nodelink.IntegrationBridge)
 	require.NoError(t, err)
 	tr := newTransaction(c)
 	br.DatapathType = "system"
@@ -129,7 +129,7 @@ br-ex netdev standalone
 	tr.mutate(br, &br.ExternalIDs, libovsdb.MutateOperationInsert, map[string]string{"ct-zone-x": "1"})
 	require.NoError(t, tr.commit(session))
 	turn(&host)
-	br, err = bridgeRow(t.Context(), c, bridgeInt)
+	br, err = bridgeRow(t.Context(), c, nodelink.IntegrationBridge)
 	require.NoError(t, err)
 	require.Equal(t, "netdev", br.DatapathType)
 	require.Equal(t, "1", br.ExternalIDs["ct-zone-x"], "keys of others stay")

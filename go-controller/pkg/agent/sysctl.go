@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 )
 
 // procSysNet is the environment variable with another path of /proc/sys/net. A container that is not privileged has
@@ -69,7 +71,7 @@ func nodeSettings(routerAdvertisements bool) []setting {
 	}
 	if routerAdvertisements {
 		// A forwarding host ignores router advertisements unless told twice.
-		s = append(s, setting{"ipv6/conf/" + bridgeEx + "/accept_ra", 2})
+		s = append(s, setting{"ipv6/conf/" + nodelink.ExternalBridge + "/accept_ra", 2})
 	}
 	return s
 }
@@ -77,9 +79,9 @@ func nodeSettings(routerAdvertisements bool) []setting {
 // bridgeSettings are those of br-ex.
 func bridgeSettings() []setting {
 	return []setting{
-		{"ipv6/conf/" + bridgeEx + "/disable_ipv6", 0},
+		{"ipv6/conf/" + nodelink.ExternalBridge + "/disable_ipv6", 0},
 		// Its addresses were the NIC's a moment ago: no second in which they are only tentative.
-		{"ipv6/conf/" + bridgeEx + "/accept_dad", 0},
+		{"ipv6/conf/" + nodelink.ExternalBridge + "/accept_dad", 0},
 	}
 }
 
@@ -87,11 +89,11 @@ func bridgeSettings() []setting {
 func hostSettings() []setting {
 	return []setting{
 		// A connection of the node to itself through a Service comes back with the node's own address as source.
-		{"ipv4/conf/" + hostInterface + "/rp_filter", 0},
-		{"ipv4/conf/" + hostInterface + "/accept_local", 1},
-		{"ipv6/conf/" + hostInterface + "/disable_ipv6", 0},
-		{"ipv6/conf/" + hostInterface + "/accept_dad", 0},
-		{"ipv6/conf/" + hostInterface + "/accept_ra", 0},
+		{"ipv4/conf/" + nodelink.HostInterface + "/rp_filter", 0},
+		{"ipv4/conf/" + nodelink.HostInterface + "/accept_local", 1},
+		{"ipv6/conf/" + nodelink.HostInterface + "/disable_ipv6", 0},
+		{"ipv6/conf/" + nodelink.HostInterface + "/accept_dad", 0},
+		{"ipv6/conf/" + nodelink.HostInterface + "/accept_ra", 0},
 	}
 }
 
@@ -132,7 +134,7 @@ func relaxReversePath() error {
 	for _, e := range entries {
 		path := "ipv4/conf/" + e.Name() + "/rp_filter"
 		have, err := sysctl(path)
-		if e.Name() != "all" && e.Name() != hostInterface && err == nil && have < all {
+		if e.Name() != "all" && e.Name() != nodelink.HostInterface && err == nil && have < all {
 			settings = append(settings, setting{path, all})
 		}
 	}

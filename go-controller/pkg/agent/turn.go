@@ -9,6 +9,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/woven-network/woven/go-controller/pkg/agent/bridge"
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
+
 	"github.com/vishvananda/netlink"
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
@@ -81,7 +84,7 @@ func (n *node) compare(session context.Context) error {
 		return err
 	}
 	if away {
-		n.applied = 0 // It will have no flows.
+		n.applied = nil // It will have no flows.
 		return waiting("ovs-vswitchd; until it runs, " + up.memory.NIC + " has the node's addresses")
 	}
 	nic, err := n.takeNIC(session, up)
@@ -102,7 +105,7 @@ func (n *node) compare(session context.Context) error {
 		return err
 	}
 	if patch == 0 {
-		return waiting("ovn-controller to connect " + bridgeEx + " to the gateway router")
+		return waiting("ovn-controller to connect " + nodelink.ExternalBridge + " to the gateway router")
 	}
 	n.ready.Store(&ready{Subnets: host.Subnets, MTU: mtu})
 	if err := n.tidy(session); err != nil {
@@ -169,7 +172,7 @@ func podMTU(underlay, limit int) int {
 }
 
 func (n *node) uplink(ctx context.Context, own []netip.Prefix) (uplink, error) {
-	ex, err := bridgeRow(ctx, n.local, bridgeEx)
+	ex, err := bridgeRow(ctx, n.local, nodelink.ExternalBridge)
 	if err != nil {
 		return uplink{}, err
 	}
@@ -215,10 +218,10 @@ func (n *node) takeNIC(ctx context.Context, up uplink) (int, error) {
 		return 0, err
 	}
 	if up.ex == nil || port == 0 {
-		return 0, waiting("ovs-vswitchd to make " + bridgeEx + " with " + up.memory.NIC)
+		return 0, waiting("ovs-vswitchd to make " + nodelink.ExternalBridge + " with " + up.memory.NIC)
 	}
 	if up.ex.Attrs().HardwareAddr.String() != up.memory.MAC {
-		return 0, waiting("ovs-vswitchd to give " + bridgeEx + " the NIC's MAC")
+		return 0, waiting("ovs-vswitchd to give " + nodelink.ExternalBridge + " the NIC's MAC")
 	}
 	if n.userspace() {
 		if err := quietly(up.nic, up.ex); err != nil {
@@ -243,59 +246,59 @@ func quietly(nic, ex netlink.Link) error {
 
 func (n *node) userspace() bool { return n.config.Datapath == "netdev" }
 
-// setFlows replaces br-ex's flows when they should be others, or when there is reason to doubt that they are there.
+// setFlows changes br-ex's flows when they should be others, or when there is reason to doubt that they are there.
 func (n *node) setFlows(ctx context.Context, up uplink, nic int) (patch int, err error) {
 	if patch, err = patchPort(ctx, n.local); err != nil {
 		return 0, err
 	}
-	want, err := bridge{
+	want, err := bridge.Facts{
 		NIC: nic, OVN: patch, MAC: up.nic.Attrs().HardwareAddr, NodeIPs: n.ips, Alias: n.config.Alias, NodePort: n.config.NodePort,
 		Cluster: slices.Concat(n.config.Cluster, n.config.Service), Open: n.config.Forwarding == config.ForwardingOpen,
-	}.flows()
+	}.Flows()
 	if err != nil {
 		return 0, err
 	}
-	if !n.restarted.Swap(false) && n.applied == want[0].Cookie {
+	if !n.restarted.Swap(false) && slices.Equal(n.applied, bridge.Cookies(want)) {
 		return patch, nil
 	}
-	n.applied = 0
+	n.applied = nil
 	if _, err := os.Stat(n.switchSocket); err != nil {
 		return 0, waiting("ovs-vswitchd to take OpenFlow connections at " + n.switchSocket)
 	}
-	changed, err := replaceFlows(n.flows, want)
+	change, err := n.flows.Sync(want)
 	if err != nil {
 		return 0, err
 	}
-	n.applied = want[0].Cookie
-	if changed {
-		n.log.Info("flows replaced", "bridge", bridgeEx, "nic", nic, "patch", patch)
+	n.applied = bridge.Cookies(want)
+	if change != (bridge.Change{}) {
+		n.log.Info("flows changed", "bridge", nodelink.ExternalBridge, "added", change.Added, "removed", change.Removed, "nic", nic, "patch", patch)
 	}
 	return patch, nil
 }
 
 // setHost sets up ovn0 once ovs-vswitchd has made it and OVN has connected it.
 func (n *node) setHost(ctx context.Context, h hostPort, ex netlink.Link) error {
-	link, err := linkByName(hostInterface)
+	link, err := linkByName(nodelink.HostInterface)
 	if err != nil {
 		return err
 	}
 	if link == nil || link.Attrs().HardwareAddr.String() != h.MAC.String() {
-		return waiting("ovs-vswitchd to make " + hostInterface)
+		return waiting("ovs-vswitchd to make " + nodelink.HostInterface)
 	}
 	if n.userspace() {
-		if err := noOffload(hostInterface); err != nil {
+		if err := noOffload(nodelink.HostInterface); err != nil {
 			return err
 		}
 	}
 	if err := planHost(h, n.ips, n.config).apply(link, ex); err != nil {
 		return err
 	}
-	i, err := interfaceRow(ctx, n.local, hostInterface)
+	i, err := interfaceRow(ctx, n.local, nodelink.HostInterface)
 	if err != nil {
 		return err
 	}
 	if !installed(i) {
-		return waiting("ovn-controller to install the flows of " + hostInterface)
+		return waiting("ovn-controller to install the flows of " + nodelink.HostInterface)
 	}
 	return nil
 }

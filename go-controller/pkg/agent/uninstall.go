@@ -130,7 +130,7 @@ func removeHost() error {
 // giveBack moves addresses and routes from br-ex to the NIC and removes the bridges. br-ex keeps its port until
 // the NIC can answer, so the node is reachable at every moment.
 func giveBack(session context.Context, local *ovsdb.Client, n *node) error {
-	ex, err := bridgeRow(session, local, bridgeEx)
+	ex, err := bridgeRow(session, local, nodelink.ExternalBridge)
 	if err != nil {
 		return err
 	}
@@ -154,7 +154,7 @@ func giveBackRows(session context.Context, local *ovsdb.Client, n *node) error {
 	}
 	t := newTransaction(local)
 	own := &vswitch.OpenvSwitch{UUID: root.UUID}
-	for _, name := range []string{bridgeInt, bridgeEx} {
+	for _, name := range []string{nodelink.IntegrationBridge, nodelink.ExternalBridge} {
 		b, err := bridgeRow(session, local, name)
 		if err != nil {
 			return err

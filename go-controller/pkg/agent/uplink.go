@@ -33,7 +33,7 @@ func findUplink(remembered memory, ips []netip.Addr, own []netip.Prefix) (uplink
 	if err != nil {
 		return u, err
 	}
-	if u.ex, err = linkByName(bridgeEx); err != nil {
+	if u.ex, err = linkByName(nodelink.ExternalBridge); err != nil {
 		return u, err
 	}
 	if u.nic, err = findNIC(remembered, ips); err != nil {
@@ -81,7 +81,7 @@ func findNIC(remembered memory, ips []netip.Addr) (netlink.Link, error) {
 			if err != nil {
 				return nil, fmt.Errorf("interface %d: %w", a.LinkIndex, err)
 			}
-			if name := link.Attrs().Name; name != bridgeEx && name != hostInterface {
+			if name := link.Attrs().Name; name != nodelink.ExternalBridge && name != nodelink.HostInterface {
 				return link, nil
 			}
 		}

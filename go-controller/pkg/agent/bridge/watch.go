@@ -1,4 +1,4 @@
-package agent
+package bridge
 
 import (
 	"context"
@@ -22,10 +22,10 @@ const (
 // openFlow10 is the version of the OpenFlow header we send; every ovs-vswitchd takes it.
 const openFlow10 = 1
 
-// watchSwitch calls changed whenever ovs-vswitchd takes OpenFlow connections again after it did not. A restarted
+// Watch calls changed whenever ovs-vswitchd takes OpenFlow connections again after it did not. A restarted
 // ovs-vswitchd has no flows, and it writes the same into its database as before, so no OVSDB event tells. It keeps
 // a connection open, says nothing on it but hello and the answers to echo requests, and sees it close.
-func watchSwitch(ctx context.Context, socket string, changed func()) {
+func Watch(ctx context.Context, socket string, changed func()) {
 	const retry = 200 * time.Millisecond
 	for again := true; again; again = pause.For(ctx, retry) {
 		// The error is that ovs-vswitchd is not there (any more), which the node's loop finds and reports too.

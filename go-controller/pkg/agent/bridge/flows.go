@@ -1,16 +1,14 @@
-package agent
+package bridge
 
 import (
 	"fmt"
-	"hash/fnv"
 	"net"
 	"net/netip"
-	"slices"
-	"strings"
 
 	"github.com/digitalocean/go-openvswitch/ovs"
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 )
 
 // Tables of br-ex.
@@ -21,8 +19,8 @@ const (
 	tableToRouter = 3 // after the node's address became the alias again
 )
 
-// bridge is everything that br-ex's flows depend on.
-type bridge struct {
+// Facts is everything that br-ex's flows depend on.
+type Facts struct {
 	// NIC and OVN are OpenFlow port numbers: the node's NIC, and the patch port that ovn-controller makes. Zero: there
 	// is no such port (yet). Numbers and not names, because ovs-ofctl knows no name longer than 15 characters.
 	NIC, OVN int
@@ -74,9 +72,9 @@ func (f family) pick(addresses []netip.Addr) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
-// flows returns br-ex's flows, sorted, each with the same cookie: the hash of them all. A bridge whose flows all
-// have that cookie, and as many of them, needs no change. Without a port the flows that need it are left out.
-func (b bridge) flows() ([]*ovs.Flow, error) {
+// Flows returns br-ex's flows, sorted, each with a cookie of its own (see sign). Without a port the flows that need it are
+// left out.
+func (b Facts) Flows() ([]*ovs.Flow, error) {
 	flows := b.neighbours()
 	for _, f := range families {
 		flows = append(flows, b.tunnel(f)...)
@@ -95,8 +93,10 @@ func (b bridge) flows() ([]*ovs.Flow, error) {
 			&ovs.Flow{Priority: 10, InPort: b.NIC, Actions: []ovs.Action{ovs.Local()}},
 			&ovs.Flow{Priority: 10, InPort: ovs.PortLOCAL, Actions: []ovs.Action{ovs.Output(b.NIC)}})
 	}
-	flows = append(flows, &ovs.Flow{Table: tableFromNIC, Actions: []ovs.Action{ovs.Local()}})
-	return sign(flows)
+	return sign(append(flows,
+		// In the place of the one flow that a bridge has when it was just made: fail_mode standalone makes it a plain switch.
+		&ovs.Flow{Actions: []ovs.Action{ovs.Drop()}},
+		&ovs.Flow{Table: tableFromNIC, Actions: []ovs.Action{ovs.Local()}}))
 }
 
 // tunnel: Geneve passes between NIC and host unseen by conntrack; each packet of the overlay would otherwise pay for it
@@ -104,7 +104,7 @@ func (b bridge) flows() ([]*ovs.Flow, error) {
 // Geneve out of the patch port: that would be a pod's, and it has the node's address, which is a valid peer of all
 // other nodes' tunnels. Of a packet in fragments this is the first, whose header is whole (RFC 8200, section 4.5; of
 // UDP over IPv4 8 bytes always are); the others are never put together without it.
-func (b bridge) tunnel(f family) []*ovs.Flow {
+func (b Facts) tunnel(f family) []*ovs.Flow {
 	geneve := []ovs.Match{ovs.TransportDestinationPort(genevePort)}
 	var flows []*ovs.Flow
 	if b.OVN != 0 {
@@ -136,7 +136,7 @@ const (
 // address and br-ex's MAC, so both hear questions and answers, and both may answer: they say the same. Router
 // advertisements, solicitations and redirects are for the host alone. Above conntrack's priority, which ND, being
 // IPv6, would else enter.
-func (b bridge) neighbours() []*ovs.Flow {
+func (b Facts) neighbours() []*ovs.Flow {
 	if b.NIC == 0 {
 		return nil
 	}
@@ -163,7 +163,7 @@ func (b bridge) neighbours() []*ovs.Flow {
 
 // world: a connection with the outside is marked by who began or answered it, and its packets from the NIC go
 // there. What has no mark is for the host, unless it is for a node port.
-func (b bridge) world(f family) []*ovs.Flow {
+func (b Facts) world(f family) []*ovs.Flow {
 	if b.NIC == 0 {
 		return nil
 	}
@@ -191,7 +191,7 @@ func (b bridge) world(f family) []*ovs.Flow {
 // alias: the gateway router owns the node's address, so it reaches the host behind it under a second one, the
 // alias, and shows itself to the host under a third. Conntrack's NAT turns the alias into the node's address and
 // back.
-func (b bridge) alias(f family) []*ovs.Flow {
+func (b Facts) alias(f family) []*ovs.Flow {
 	node, ok := f.pick(b.NodeIPs)
 	if b.OVN == 0 || !ok {
 		return nil
@@ -201,7 +201,7 @@ func (b bridge) alias(f family) []*ovs.Flow {
 		if network.Addr().Is4() != f.is4 {
 			continue
 		}
-		a := aliasesOf(network)
+		a := nodelink.AliasesOf(network)
 		flows = append(flows,
 			&ovs.Flow{Priority: 200, InPort: b.OVN, Protocol: f.ip, Matches: []ovs.Match{f.to(a.Host.String())}, Actions: []ovs.Action{
 				ovs.ConnectionTracking(fmt.Sprintf("commit,table=%d,zone=%d,nat(dst=%s)", tableToHost, zoneAlias, node))}},
@@ -217,7 +217,7 @@ func (b bridge) alias(f family) []*ovs.Flow {
 
 // private keeps the alias networks between the router and its host: all nodes have the same ones, so on the wire
 // an address of them would be everybody's. The router announces its alias (gratuitous ARP) as it does any address.
-func (b bridge) private(f family) []*ovs.Flow {
+func (b Facts) private(f family) []*ovs.Flow {
 	var flows []*ovs.Flow
 	drop := func(port int, protocol ovs.Protocol, matches ...ovs.Match) {
 		flows = append(flows, &ovs.Flow{Priority: 260, InPort: port, Protocol: protocol, Matches: matches, Actions: []ovs.Action{ovs.Drop()}})
@@ -248,7 +248,7 @@ func (b bridge) private(f family) []*ovs.Flow {
 // before the host, which forwards packets. Open, it goes to the gateway router, and what follows in either direction
 // finds its way by conntrack as with node ports. An address of the cluster is never a source on the underlay: what
 // pods send has the node's address.
-func (b bridge) routed(f family) []*ovs.Flow {
+func (b Facts) routed(f family) []*ovs.Flow {
 	if b.NIC == 0 {
 		return nil
 	}
@@ -276,7 +276,7 @@ func (b bridge) routed(f family) []*ovs.Flow {
 
 // nodePorts: new connections to the node port range go to the gateway router: one masked match for each
 // power-of-two block of the range, however many Services there are.
-func (b bridge) nodePorts(f family) ([]*ovs.Flow, error) {
+func (b Facts) nodePorts(f family) ([]*ovs.Flow, error) {
 	node, ok := f.pick(b.NodeIPs)
 	if b.OVN == 0 || !ok {
 		return nil, nil
@@ -300,33 +300,4 @@ func (b bridge) nodePorts(f family) ([]*ovs.Flow, error) {
 
 func tracked(state ovs.CTState) ovs.Match {
 	return ovs.ConnectionTrackingState(ovs.SetState(state), ovs.SetState(ovs.CTStateTracked))
-}
-
-// sign sorts flows and gives each the hash of all as cookie.
-func sign(flows []*ovs.Flow) ([]*ovs.Flow, error) {
-	texts := make(map[*ovs.Flow]string, len(flows))
-	for _, f := range flows {
-		text, err := f.MarshalText()
-		if err != nil {
-			return nil, fmt.Errorf("flow: %w", err)
-		}
-		texts[f] = string(text)
-	}
-	slices.SortFunc(flows, func(a, b *ovs.Flow) int {
-		if a.Table != b.Table {
-			return a.Table - b.Table
-		}
-		if a.Priority != b.Priority {
-			return b.Priority - a.Priority
-		}
-		return strings.Compare(texts[a], texts[b])
-	})
-	h := fnv.New64a()
-	for _, f := range flows {
-		fmt.Fprintln(h, texts[f])
-	}
-	for _, f := range flows {
-		f.Cookie = h.Sum64()
-	}
-	return flows, nil
 }
