@@ -10,17 +10,17 @@ import (
 	"strings"
 	"time"
 
-	"github.com/woven-network/woven/go-controller/pkg/agent/bridge"
-	"github.com/woven-network/woven/go-controller/pkg/nodelink"
-
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/woven-network/woven/go-controller/pkg/agent/bridge"
+	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
 	"github.com/woven-network/woven/go-controller/pkg/cni"
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/endpoint"
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/pause"
 )
 
@@ -55,7 +55,7 @@ func ParseIPs(text string) ([]netip.Addr, error) {
 		}
 		ips = append(ips, a.Unmap())
 	}
-	slices.SortFunc(ips, compareFamily)
+	slices.SortFunc(ips, kernel.CompareFamily)
 	return ips, nil
 }
 
@@ -173,7 +173,7 @@ func newServer(o Options, n *node, m *metrics) *server {
 // watchKernelAlways subscribes again after events were lost.
 func watchKernelAlways(ctx context.Context, wake func(), doubt func(hostEnd string), log logr.Logger) error {
 	for {
-		err := watchKernel(ctx, wake, doubt)
+		err := kernel.Watch(ctx, isHostEnd, wake, doubt)
 		if ctx.Err() != nil {
 			return nil
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/vishvananda/netlink"
 
+	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/golden"
 	"github.com/woven-network/woven/go-controller/pkg/nodelink"
@@ -72,11 +73,11 @@ func (p hostPlan) String() string {
 	for _, r := range p.Routes {
 		switch {
 		case r.drops:
-			fmt.Fprintf(&b, "ip route add blackhole %s table %d proto %d\n", r.dst, r.table, routeProtocol)
+			fmt.Fprintf(&b, "ip route add blackhole %s table %d proto %d\n", r.dst, r.table, kernel.Protocol)
 		case r.onlink:
-			fmt.Fprintf(&b, "ip route add %s via %s dev ovn0 onlink src %s table %d proto %d\n", r.dst, r.via, r.source, r.table, routeProtocol)
+			fmt.Fprintf(&b, "ip route add %s via %s dev ovn0 onlink src %s table %d proto %d\n", r.dst, r.via, r.source, r.table, kernel.Protocol)
 		default:
-			fmt.Fprintf(&b, "ip route add %s via %s dev ovn0 src %s table %d proto %d\n", r.dst, r.via, r.source, r.table, routeProtocol)
+			fmt.Fprintf(&b, "ip route add %s via %s dev ovn0 src %s table %d proto %d\n", r.dst, r.via, r.source, r.table, kernel.Protocol)
 		}
 	}
 	for _, r := range p.Rules {

@@ -10,6 +10,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/sb"
 )
 
@@ -65,7 +66,7 @@ func (s *server) already(ctx context.Context, pod attachment, netns *os.File) (*
 	if err := s.awaitInstalled(ctx, have); err != nil {
 		return nil, err
 	}
-	host, err := linkByName(have.host())
+	host, err := kernel.Link(have.host())
 	if err != nil || host == nil {
 		return nil, err
 	}
@@ -201,8 +202,8 @@ func result(a attachment, host netlink.Link) *current.Result {
 	}}
 	inPod := 1
 	for i, p := range a.Addresses {
-		r.IPs = append(r.IPs, &current.IPConfig{Interface: &inPod, Address: *ipNet(p), Gateway: ip(a.Gateways[i])})
-		r.Routes = append(r.Routes, &types.Route{Dst: *ipNet(everything(p.Addr())), GW: ip(a.Gateways[i])})
+		r.IPs = append(r.IPs, &current.IPConfig{Interface: &inPod, Address: *kernel.IPNet(p), Gateway: kernel.IP(a.Gateways[i])})
+		r.Routes = append(r.Routes, &types.Route{Dst: *kernel.IPNet(kernel.Everything(p.Addr())), GW: kernel.IP(a.Gateways[i])})
 	}
 	return r
 }

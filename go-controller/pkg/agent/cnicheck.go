@@ -11,6 +11,8 @@ import (
 	"github.com/containernetworking/cni/pkg/types"
 	current "github.com/containernetworking/cni/pkg/types/100"
 	"github.com/containernetworking/cni/pkg/version"
+
+	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
 )
 
 // check verifies that an attachment is as ADD left it, and as the runtime believes it to be.
@@ -72,7 +74,7 @@ func (a attachment) matches(r *current.Result) error {
 	var believed []netip.Prefix
 	for _, c := range r.IPs {
 		if c.Interface == nil || *c.Interface < 0 || *c.Interface >= len(r.Interfaces) || r.Interfaces[*c.Interface].Name == a.IfName {
-			if p, ok := prefixOf(&c.Address); ok {
+			if p, ok := kernel.PrefixOf(&c.Address); ok {
 				believed = append(believed, p)
 			}
 		}

@@ -35,10 +35,6 @@ const (
 	keyInstalled    = "ovn-installed"
 )
 
-// routeProtocol marks our routes and rules in the kernel (rtnetlink's rtm_protocol), so that they are told from
-// those of others. It is "W" and nobody's in /etc/iproute2/rt_protos.
-const routeProtocol = 87
-
 // Routing tables of our own.
 const (
 	// nodePortTable is for the node's connections to its own node ports.

@@ -9,6 +9,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"k8s.io/apimachinery/pkg/util/sets"
 
+	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/sb"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
 	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
@@ -115,7 +116,7 @@ func (s *server) rowAndLink(session context.Context, name string) (*vswitch.Inte
 	if err != nil {
 		return nil, nil, err
 	}
-	link, err := linkByName(name)
+	link, err := kernel.Link(name)
 	return row, link, err
 }
 

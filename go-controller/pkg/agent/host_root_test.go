@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/woven-network/woven/go-controller/pkg/nodelink"
-
 	"github.com/stretchr/testify/require"
 	"github.com/vishvananda/netlink"
+
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 )
 
 func TestHostIsSetUpAndTakenBack(t *testing.T) {

@@ -6,13 +6,13 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/woven-network/woven/go-controller/pkg/nodelink"
-
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/ipam"
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 )
 
 // Priorities of routing rules (ip-rule(8)).
@@ -81,14 +81,14 @@ func planHost(h hostPort, ips []netip.Addr, c *config.Parsed) hostPlan {
 		}
 		for _, n := range slices.Concat(c.Cluster, c.Service) {
 			if n.Addr().Is4() == is4 {
-				p.Routes = append(p.Routes, hostRoute{dst: n, via: router, source: own, table: mainTable})
+				p.Routes = append(p.Routes, hostRoute{dst: n, via: router, source: own, table: kernel.MainTable})
 			}
 		}
 		for _, a := range ips {
 			if a.Is4() != is4 {
 				continue
 			}
-			p.Routes = append(p.Routes, hostRoute{dst: everything(a), via: router, source: own, table: nodePortTable, onlink: !is4})
+			p.Routes = append(p.Routes, hostRoute{dst: kernel.Everything(a), via: router, source: own, table: nodePortTable, onlink: !is4})
 			for _, protocol := range []int{unix.IPPROTO_TCP, unix.IPPROTO_UDP, unix.IPPROTO_SCTP} {
 				p.Rules = append(p.Rules, hostRule{
 					family: familyOf(is4), priority: nodePortRule, table: nodePortTable,
@@ -115,9 +115,9 @@ func planHost(h hostPort, ips []netip.Addr, c *config.Parsed) hostPlan {
 // for all interfaces of the host, and need no packet filter. Also with config.ForwardingOpen: br-ex's flows bring to
 // the gateway router what the underlay sends to pods, and the host sees none of it.
 func noRouter(is4 bool, c *config.Parsed) (routes []hostRoute, rules []hostRule) {
-	family, all := familyOf(is4), everything(netip.IPv4Unspecified())
+	family, all := familyOf(is4), kernel.Everything(netip.IPv4Unspecified())
 	if !is4 {
-		all = everything(netip.IPv6Unspecified())
+		all = kernel.Everything(netip.IPv6Unspecified())
 	}
 	for _, n := range slices.Concat(c.Cluster, c.Service, c.Alias) {
 		if n.Addr().Is4() == is4 {
@@ -168,7 +168,7 @@ func (p hostPlan) apply(host, ex netlink.Link) error {
 	if err := relaxReversePath(); err != nil {
 		return err
 	}
-	if err := apply(hostSettings()); err != nil {
+	if err := kernel.Apply(hostSettings()); err != nil {
 		return err
 	}
 	if err := p.setAddresses(host); err != nil {
@@ -189,52 +189,52 @@ func (p hostPlan) apply(host, ex netlink.Link) error {
 }
 
 func (p hostPlan) setAddresses(host netlink.Link) error {
-	have, err := readState(host, nil)
+	have, err := kernel.ReadState(host, nil)
 	if err != nil {
 		return err
 	}
-	var want, stale netState
+	var want, stale kernel.State
 	for _, a := range p.Addresses {
-		want.Addresses = append(want.Addresses, address{Prefix: a})
+		want.Addresses = append(want.Addresses, kernel.Address{Prefix: a})
 	}
 	for _, a := range have.Addresses {
 		if !slices.Contains(p.Addresses, a.Prefix) {
 			stale.Addresses = append(stale.Addresses, a)
 		}
 	}
-	if err := dropState(host, stale); err != nil {
+	if err := kernel.DropState(host, stale); err != nil {
 		return err
 	}
-	return addState(host, want, have)
+	return kernel.AddState(host, want, have)
 }
 
 func (r hostRoute) netlink(host netlink.Link) *netlink.Route {
 	if r.drops {
-		return &netlink.Route{Type: unix.RTN_BLACKHOLE, Dst: ipNet(r.dst), Table: r.table, Protocol: routeProtocol}
+		return &netlink.Route{Type: unix.RTN_BLACKHOLE, Dst: kernel.IPNet(r.dst), Table: r.table, Protocol: kernel.Protocol}
 	}
 	flags := 0
 	if r.onlink {
 		flags = int(netlink.FLAG_ONLINK)
 	}
 	return &netlink.Route{
-		LinkIndex: host.Attrs().Index, Dst: ipNet(r.dst), Gw: ip(r.via), Src: ip(r.source), Table: r.table,
-		Protocol: routeProtocol, Flags: flags,
+		LinkIndex: host.Attrs().Index, Dst: kernel.IPNet(r.dst), Gw: kernel.IP(r.via), Src: kernel.IP(r.source), Table: r.table,
+		Protocol: kernel.Protocol, Flags: flags,
 	}
 }
 
 // setRoutes adds the planned routes and removes others of ours.
 func (p hostPlan) setRoutes(host netlink.Link) error {
 	for _, f := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
-		have, err := dumpRoutes(f)
+		have, err := kernel.DumpRoutes(f)
 		if err != nil {
 			return err
 		}
 		var ours []hostRoute
 		for _, r := range have {
-			if r.Protocol != routeProtocol {
+			if r.Protocol != kernel.Protocol {
 				continue
 			}
-			got, _ := routeOf(r, f)
+			got, _ := kernel.RouteOf(r, f)
 			h := hostRoute{
 				dst: got.Dst, via: got.Gateway, source: got.Source, table: got.Table, onlink: got.OnLink,
 				drops: r.Type == unix.RTN_BLACKHOLE,
@@ -265,16 +265,16 @@ func (p hostPlan) setAliases(ex netlink.Link) error {
 		return fmt.Errorf("addresses of %s: %w", nodelink.ExternalBridge, err)
 	}
 	for _, own := range p.Aliases {
-		there := slices.ContainsFunc(addrs, func(a netlink.Addr) bool { return addrOf(a.IP) == own.Addr() })
+		there := slices.ContainsFunc(addrs, func(a netlink.Addr) bool { return kernel.AddrOf(a.IP) == own.Addr() })
 		if there {
 			continue
 		}
-		if err := addAliasAddress(ex, own); err != nil {
+		if err := kernel.AddAliasAddress(ex, own); err != nil {
 			return err
 		}
 	}
 	for _, a := range p.Neighbours {
-		n := &netlink.Neigh{LinkIndex: ex.Attrs().Index, IP: ip(a), HardwareAddr: ex.Attrs().HardwareAddr, State: unix.NUD_PERMANENT}
+		n := &netlink.Neigh{LinkIndex: ex.Attrs().Index, IP: kernel.IP(a), HardwareAddr: ex.Attrs().HardwareAddr, State: unix.NUD_PERMANENT}
 		if err := netlink.NeighSet(n); err != nil {
 			return fmt.Errorf("neighbour %s on %s: %w", a, nodelink.ExternalBridge, err)
 		}

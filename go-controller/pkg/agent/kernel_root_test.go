@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
 )
 
 func TestTheKernelWakesTheLoop(t *testing.T) {
@@ -22,7 +24,7 @@ func TestTheKernelWakesTheLoop(t *testing.T) {
 	subscribed := make(chan struct{})
 	start := func() {
 		once := false
-		ended <- watchKernel(ctx, func() {
+		ended <- kernel.Watch(ctx, isHostEnd, func() {
 			if !once {
 				once = true
 				close(subscribed)

@@ -13,6 +13,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
 	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 )
 
@@ -66,7 +67,7 @@ func TestAllThatANICHasMovesAndComesBack(t *testing.T) {
 	require.NoError(t, u.move())
 	require.Equal(t, before, routes(t))
 	require.Empty(t, run(t, "ip -o address show dev eth0 scope global; ip route show dev eth0; ip -6 route show dev eth0"))
-	require.Equal(t, "[192.0.2.1 2001:db8::1]", strings.ReplaceAll(sprint(u.memory.nextHops()), ", ", " "))
+	require.Equal(t, "[192.0.2.1 2001:db8::1]", strings.ReplaceAll(sprint(u.memory.NextHops()), ", ", " "))
 
 	// Again: nothing to do. And again after br-ex came back empty, as after a restart of ovs-vswitchd.
 	u = again(t, u)
@@ -112,7 +113,7 @@ func TestTheNICServesWhileBrExIsDead(t *testing.T) {
 	// An agent that starts while the Open_vSwitch database is away knows it from the kernel alone.
 	run(t, "ip link set br-ex name x; ip link add br-ex address "+nicMAC+" type veth peer name down; ip link set br-ex up")
 	stale := link(t, nodelink.ExternalBridge)
-	require.NoError(t, addState(stale, u.memory.netState, netState{}))
+	require.NoError(t, kernel.AddState(stale, u.memory.State, kernel.State{}))
 	run(t, "ip link del x")
 	m, err := recall([]netip.Addr{addr("192.0.2.11")}, nil)
 	require.NoError(t, err)

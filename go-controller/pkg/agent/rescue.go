@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"net/netip"
 
-	"github.com/woven-network/woven/go-controller/pkg/nodelink"
-
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 )
 
 // alive tells whether a process carries packets for an internal port of the userspace datapath. When ovs-vswitchd ends, its
@@ -22,26 +23,26 @@ func alive(ex netlink.Link) bool {
 // ovs-vswitchd. As soon as br-ex lives again the loop moves all back. (The kernel's datapath works without
 // ovs-vswitchd.)
 func rescue(m memory) (away bool, err error) {
-	ex, err := linkByName(nodelink.ExternalBridge)
+	ex, err := kernel.Link(nodelink.ExternalBridge)
 	if err != nil || m.NIC == "" || alive(ex) {
 		return false, err
 	}
-	nic, err := linkByName(m.NIC)
+	nic, err := kernel.Link(m.NIC)
 	if err != nil || nic == nil {
 		return true, err
 	}
-	return true, lend(nic, ex, m.netState)
+	return true, lend(nic, ex, m.State)
 }
 
 // recall makes up for a memory that an agent cannot read, because it starts while the Open_vSwitch database is away too:
 // br-ex, dead, still has the state, and the NIC is the other interface with its MAC.
 func recall(ips []netip.Addr, own []netip.Prefix) (memory, error) {
-	ex, err := linkByName(nodelink.ExternalBridge)
+	ex, err := kernel.Link(nodelink.ExternalBridge)
 	if err != nil || ex == nil || alive(ex) {
 		return memory{}, err
 	}
-	state, err := readState(ex, own)
-	if err != nil || len(state.of(ips)) == 0 {
+	state, err := kernel.ReadState(ex, own)
+	if err != nil || len(state.Among(ips)) == 0 {
 		return memory{}, err
 	}
 	links, err := netlink.LinkList()
@@ -50,29 +51,29 @@ func recall(ips []netip.Addr, own []netip.Prefix) (memory, error) {
 	}
 	for _, l := range links {
 		if l.Attrs().Name != nodelink.ExternalBridge && l.Attrs().HardwareAddr.String() == ex.Attrs().HardwareAddr.String() {
-			return memory{NIC: l.Attrs().Name, netState: state}, nil
+			return memory{NIC: l.Attrs().Name, State: state}, nil
 		}
 	}
 	return memory{}, nil
 }
 
 // lend moves a state from br-ex, which may be gone, to the NIC.
-func lend(nic, ex netlink.Link, state netState) error {
+func lend(nic, ex netlink.Link, state kernel.State) error {
 	if err := unquiet(nic); err != nil {
 		return err
 	}
-	if err := apply([]setting{{"ipv6/conf/" + nic.Attrs().Name + "/disable_ipv6", 0}}); err != nil {
+	if err := kernel.Apply([]kernel.Setting{{Path: "ipv6/conf/" + nic.Attrs().Name + "/disable_ipv6", Value: 0}}); err != nil {
 		return err
 	}
-	have, err := readState(nic, nil)
+	have, err := kernel.ReadState(nic, nil)
 	if err != nil {
 		return err
 	}
-	if err := addState(nic, state, have); err != nil {
+	if err := kernel.AddState(nic, state, have); err != nil {
 		return fmt.Errorf("give %s back: %w", nic.Attrs().Name, err)
 	}
 	if ex == nil {
 		return nil
 	}
-	return dropState(ex, state)
+	return kernel.DropState(ex, state)
 }

@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/woven-network/woven/go-controller/pkg/nodelink"
-
 	"github.com/ovn-kubernetes/libovsdb/client"
 
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
 	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
 )

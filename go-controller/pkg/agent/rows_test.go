@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/vishvananda/netlink"
 
+	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
 	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/schema"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
@@ -36,8 +37,8 @@ func testUplink() uplink {
 	mac := net.HardwareAddr{2, 0, 0, 0, 0, 11}
 	return uplink{
 		nic: &netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Name: "eth0", HardwareAddr: mac}},
-		memory: memory{NIC: "eth0", MAC: mac.String(), MTU: 1600, Boot: "b", netState: netState{
-			Addresses: has("192.0.2.11/24"), Routes: []route{via("0.0.0.0/0", "192.0.2.1", 0)},
+		memory: memory{NIC: "eth0", MAC: mac.String(), MTU: 1600, Boot: "b", State: kernel.State{
+			Addresses: has("192.0.2.11/24"), Routes: []kernel.Route{via("0.0.0.0/0", "192.0.2.1", 0)},
 		}},
 	}
 }

@@ -8,16 +8,17 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
 	"github.com/woven-network/woven/go-controller/pkg/config"
 )
 
 // netlink returns the rule, such as `pref 50 iif lo to <address> ipproto <protocol> dport <first>-<last> lookup 8787`.
 func (r hostRule) netlink() *netlink.Rule {
 	n := netlink.NewRule()
-	n.Family, n.Priority, n.Table, n.Protocol = r.family, r.priority, r.table, routeProtocol
+	n.Family, n.Priority, n.Table, n.Protocol = r.family, r.priority, r.table, kernel.Protocol
 	n.IifName, n.Invert, n.IPProto = r.incoming, r.not, r.protocol
 	if r.to.IsValid() {
-		n.Dst = ipNet(r.to)
+		n.Dst = kernel.IPNet(r.to)
 	}
 	if r.ports != (config.PortRange{}) {
 		n.Dport = netlink.NewRulePortRange(r.ports.First, r.ports.Last)
@@ -33,7 +34,7 @@ func ruleOf(k netlink.Rule, family int) hostRule {
 	r := hostRule{
 		family: family, priority: k.Priority, table: k.Table, incoming: k.IifName, not: k.Invert, protocol: k.IPProto,
 	}
-	r.to, _ = prefixOf(k.Dst)
+	r.to, _ = kernel.PrefixOf(k.Dst)
 	if k.Dport != nil {
 		r.ports = config.PortRange{First: k.Dport.Start, Last: k.Dport.End}
 	}
@@ -60,7 +61,7 @@ func setRules(want []hostRule) error {
 		}
 		var ours []hostRule
 		for _, h := range have {
-			if h.Protocol == routeProtocol {
+			if h.Protocol == kernel.Protocol {
 				ours = append(ours, ruleOf(h, f))
 			}
 		}
@@ -78,7 +79,7 @@ func setRules(want []hostRule) error {
 		}
 		for _, h := range have {
 			// Agents before this one marked the local table's rule as theirs.
-			stale := h.Protocol == routeProtocol && h.Table != unix.RT_TABLE_LOCAL
+			stale := h.Protocol == kernel.Protocol && h.Table != unix.RT_TABLE_LOCAL
 			if stale && !slices.Contains(ofFamily, ruleOf(h, f)) {
 				h.Family = f
 				if err := netlink.RuleDel(&h); err != nil {
@@ -99,7 +100,7 @@ func restoreRules(f int, have []netlink.Rule) error {
 		return err
 	}
 	for _, h := range have {
-		if h.Protocol == routeProtocol {
+		if h.Protocol == kernel.Protocol {
 			h.Family = f
 			// moveLocal may have removed it: agents before this one marked the local table's rule as theirs.
 			if err := netlink.RuleDel(&h); err != nil && !errors.Is(err, unix.ENOENT) {

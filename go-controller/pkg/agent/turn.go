@@ -9,12 +9,12 @@ import (
 	"slices"
 	"time"
 
-	"github.com/woven-network/woven/go-controller/pkg/agent/bridge"
-	"github.com/woven-network/woven/go-controller/pkg/nodelink"
-
 	"github.com/vishvananda/netlink"
 
+	"github.com/woven-network/woven/go-controller/pkg/agent/bridge"
+	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
 	"github.com/woven-network/woven/go-controller/pkg/config"
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
 	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
 )
@@ -228,7 +228,7 @@ func (n *node) takeNIC(ctx context.Context, up uplink) (int, error) {
 			return 0, err
 		}
 	}
-	if err := apply(nodeSettings(up.routerAdvertisements())); err != nil {
+	if err := kernel.Apply(nodeSettings(up.routerAdvertisements())); err != nil {
 		return 0, err
 	}
 	return port, up.move()
@@ -278,7 +278,7 @@ func (n *node) setFlows(ctx context.Context, up uplink, nic int) (patch int, err
 
 // setHost sets up ovn0 once ovs-vswitchd has made it and OVN has connected it.
 func (n *node) setHost(ctx context.Context, h hostPort, ex netlink.Link) error {
-	link, err := linkByName(nodelink.HostInterface)
+	link, err := kernel.Link(nodelink.HostInterface)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
 	"github.com/woven-network/woven/go-controller/pkg/cni"
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/nodelink"
@@ -111,12 +112,12 @@ func removeHost() error {
 		return err
 	}
 	for _, f := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
-		routes, err := dumpRoutes(f)
+		routes, err := kernel.DumpRoutes(f)
 		if err != nil {
 			return err
 		}
 		for _, r := range routes {
-			if r.Protocol != routeProtocol {
+			if r.Protocol != kernel.Protocol {
 				continue
 			}
 			if err := netlink.RouteDel(&r); err != nil && !errors.Is(err, unix.ESRCH) {
@@ -187,21 +188,21 @@ func restoreNIC(remembered memory, n *node) error {
 	if err := restoreOffload(u.memory.NIC); err != nil {
 		return err
 	}
-	var settings []setting
+	var settings []kernel.Setting
 	for path, value := range u.memory.Before {
-		settings = append(settings, setting{path, value})
+		settings = append(settings, kernel.Setting{Path: path, Value: value})
 	}
-	if err := apply(settings); err != nil {
+	if err := kernel.Apply(settings); err != nil {
 		return err
 	}
 	if u.ex != nil {
-		var aliases netState
+		var aliases kernel.State
 		for _, p := range own {
-			aliases.Addresses = append(aliases.Addresses, address{Prefix: p})
+			aliases.Addresses = append(aliases.Addresses, kernel.Address{Prefix: p})
 		}
-		if err := dropState(u.ex, aliases); err != nil {
+		if err := kernel.DropState(u.ex, aliases); err != nil {
 			return err
 		}
 	}
-	return lend(u.nic, u.ex, u.memory.netState)
+	return lend(u.nic, u.ex, u.memory.State)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
 	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 )
 
@@ -21,7 +22,7 @@ type uplink struct {
 	// ex is br-ex's local port, or nil as long as ovs-vswitchd has not made it.
 	ex netlink.Link
 	// nicState and exState are what the two have now.
-	nicState, exState netState
+	nicState, exState kernel.State
 	// memory is what br-ex should have.
 	memory memory
 }
@@ -33,23 +34,23 @@ func findUplink(remembered memory, ips []netip.Addr, own []netip.Prefix) (uplink
 	if err != nil {
 		return u, err
 	}
-	if u.ex, err = linkByName(nodelink.ExternalBridge); err != nil {
+	if u.ex, err = kernel.Link(nodelink.ExternalBridge); err != nil {
 		return u, err
 	}
 	if u.nic, err = findNIC(remembered, ips); err != nil {
 		return u, err
 	}
-	if u.nicState, err = readState(u.nic, nil); err != nil {
+	if u.nicState, err = kernel.ReadState(u.nic, nil); err != nil {
 		return u, err
 	}
 	if u.ex != nil {
-		if u.exState, err = readState(u.ex, own); err != nil {
+		if u.exState, err = kernel.ReadState(u.ex, own); err != nil {
 			return u, err
 		}
 	}
 	before := remembered.Before
 	if before == nil {
-		before = readSettings(globalSettings)
+		before = kernel.ReadSettings(globalSettings)
 	}
 	rebooted := remembered.Boot != boot
 	if name := u.nic.Attrs().Name; remembered.NIC != name {
@@ -57,9 +58,9 @@ func findUplink(remembered memory, ips []netip.Addr, own []netip.Prefix) (uplink
 	}
 	u.memory = memory{
 		NIC: u.nic.Attrs().Name, MAC: u.nic.Attrs().HardwareAddr.String(), MTU: u.nic.Attrs().MTU, Boot: boot, Before: before,
-		netState: decide(remembered.netState, u.nicState, u.exState, rebooted),
+		State: decide(remembered.State, u.nicState, u.exState, rebooted),
 	}
-	if found := u.memory.of(ips); len(found) < len(ips) {
+	if found := u.memory.Among(ips); len(found) < len(ips) {
 		return u, fmt.Errorf("the node's addresses are %v, but %s has only %v; set them on %s, or correct the Node's addresses",
 			ips, u.memory.NIC, found, u.memory.NIC)
 	}
@@ -74,7 +75,7 @@ func findNIC(remembered memory, ips []netip.Addr) (netlink.Link, error) {
 			return nil, fmt.Errorf("addresses: %w", err)
 		}
 		for _, a := range addrs {
-			if p, ok := prefixOf(a.IPNet); !ok || !slices.Contains(ips, p.Addr()) {
+			if p, ok := kernel.PrefixOf(a.IPNet); !ok || !slices.Contains(ips, p.Addr()) {
 				continue
 			}
 			link, err := netlink.LinkByIndex(a.LinkIndex)
@@ -89,7 +90,7 @@ func findNIC(remembered memory, ips []netip.Addr) (netlink.Link, error) {
 	if remembered.NIC == "" {
 		return nil, fmt.Errorf("no interface has the node's address %v; set it, or correct the Node's addresses", ips)
 	}
-	link, err := linkByName(remembered.NIC)
+	link, err := kernel.Link(remembered.NIC)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +104,7 @@ func findNIC(remembered memory, ips []netip.Addr) (netlink.Link, error) {
 // NIC, so there is no moment without it, and connections (ssh) stay.
 func (u uplink) move() error {
 	name := u.memory.NIC
-	if err := apply(bridgeSettings()); err != nil {
+	if err := kernel.Apply(bridgeSettings()); err != nil {
 		return err
 	}
 	for _, l := range []netlink.Link{u.nic, u.ex} {
@@ -113,34 +114,23 @@ func (u uplink) move() error {
 			}
 		}
 	}
-	if err := addState(u.ex, u.memory.netState, u.exState); err != nil {
+	if err := kernel.AddState(u.ex, u.memory.State, u.exState); err != nil {
 		return err
 	}
-	if err := dropState(u.nic, u.nicState); err != nil {
+	if err := kernel.DropState(u.nic, u.nicState); err != nil {
 		return err
 	}
-	return apply(quietSettings(name))
+	return kernel.Apply(quietSettings(name))
 }
 
 // gateway is what the controller must know of this node.
 func (u uplink) gateway(ips []netip.Addr) nodelink.Gateway {
-	return nodelink.Gateway{MAC: u.nic.Attrs().HardwareAddr, Addresses: u.memory.of(ips), NextHops: u.memory.nextHops()}
+	return nodelink.Gateway{MAC: u.nic.Attrs().HardwareAddr, Addresses: u.memory.Among(ips), NextHops: u.memory.NextHops()}
 }
 
 // routerAdvertisements tells whether the node's network configures IPv6 by router advertisements.
 func (u uplink) routerAdvertisements() bool {
-	return slices.ContainsFunc(u.memory.Routes, func(r route) bool { return r.Protocol == unix.RTPROT_RA })
-}
-
-func linkByName(name string) (netlink.Link, error) {
-	link, err := netlink.LinkByName(name)
-	if errors.As(err, new(netlink.LinkNotFoundError)) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("interface %s: %w", name, err)
-	}
-	return link, nil
+	return slices.ContainsFunc(u.memory.Routes, func(r kernel.Route) bool { return r.Protocol == unix.RTPROT_RA })
 }
 
 // bootID is another after each boot (random(4)).

@@ -10,6 +10,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
 )
 
 // connect makes the pair of interfaces between the host and a pod's network namespace, and returns the host's end, whose
@@ -84,12 +86,12 @@ func start(link netlink.Link, alias string, flags uint32) error {
 
 // disconnect removes the pair, if it is there.
 func disconnect(host string) error {
-	link, err := linkByName(host)
+	link, err := kernel.Link(host)
 	if err != nil || link == nil {
 		return err
 	}
 	if err := netlink.LinkDel(link); err != nil && !errors.As(err, new(netlink.LinkNotFoundError)) {
-		if still, _ := linkByName(host); still == nil {
+		if still, _ := kernel.Link(host); still == nil {
 			return nil // The namespace, and with it the pair, went at the same moment.
 		}
 		return fmt.Errorf("remove %s: %w", host, err)
@@ -130,17 +132,17 @@ func configure(netns *os.File, ifName string, index int, p podPort, userspace bo
 		settings := podSettings(ifName)
 		for _, a := range p.Addresses {
 			if a.Addr().Is6() {
-				settings = append(settings, setting{"ipv6/conf/" + ifName + "/disable_ipv6", 0})
+				settings = append(settings, kernel.Setting{Path: "ipv6/conf/" + ifName + "/disable_ipv6", Value: 0})
 			}
 		}
-		if err := apply(settings); err != nil {
+		if err := kernel.Apply(settings); err != nil {
 			return err
 		}
 		if err := netlink.LinkSetUp(link); err != nil {
 			return fmt.Errorf("set %s in the pod up: %w", ifName, err)
 		}
 		for _, a := range p.Addresses {
-			if err := addAddress(link, address{Prefix: a}); err != nil {
+			if err := kernel.AddAddress(link, kernel.Address{Prefix: a}); err != nil {
 				return err
 			}
 		}
@@ -154,7 +156,7 @@ func configure(netns *os.File, ifName string, index int, p podPort, userspace bo
 }
 
 func defaultRoute(link netlink.Link, gateway netip.Addr) *netlink.Route {
-	return &netlink.Route{LinkIndex: link.Attrs().Index, Dst: ipNet(everything(gateway)), Gw: ip(gateway)}
+	return &netlink.Route{LinkIndex: link.Attrs().Index, Dst: kernel.IPNet(kernel.Everything(gateway)), Gw: kernel.IP(gateway)}
 }
 
 // verify tells what a pod's end lacks of what it was given.
@@ -167,16 +169,16 @@ func verify(netns *os.File, ifName string, p podPort) error {
 		if link.Attrs().HardwareAddr.String() != p.MAC.String() {
 			return fmt.Errorf("interface %s in the pod has the MAC %s, not %s", ifName, link.Attrs().HardwareAddr, p.MAC)
 		}
-		have, err := readState(link, nil)
+		have, err := kernel.ReadState(link, nil)
 		if err != nil {
 			return err
 		}
 		for _, a := range p.Addresses {
-			if len(have.of([]netip.Addr{a.Addr()})) == 0 {
+			if len(have.Among([]netip.Addr{a.Addr()})) == 0 {
 				return fmt.Errorf("interface %s in the pod has lost the address %s", ifName, a)
 			}
 		}
-		if hops := have.nextHops(); len(hops) < len(p.Gateways) {
+		if hops := have.NextHops(); len(hops) < len(p.Gateways) {
 			return fmt.Errorf("the pod has lost a default route: it has %v, not %v", hops, p.Gateways)
 		}
 		return nil

@@ -1,4 +1,4 @@
-package agent
+package kernel
 
 import (
 	"context"
@@ -9,10 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// watchKernel calls wake when the kernel's interfaces, addresses, routes or rules change by more than a pod's coming and
-// going, and doubt when the host's end of a pod has gone. It returns when ctx ends, or with an error when the kernel drops
+// Watch calls wake when the kernel's interfaces, addresses, routes or rules change, and doubt when one of many similar
+// interfaces has gone (isOne, by its name): those alone wake nothing, however often they come and go. It returns when ctx ends, or with an error when the kernel drops
 // events: then whoever calls must look at everything again.
-func watchKernel(ctx context.Context, wake func(), doubt func(hostEnd string)) error {
+func Watch(ctx context.Context, isOne func(name string) bool, wake func(), doubt func(name string)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	lost := make(chan error, 1)
@@ -51,7 +51,7 @@ func watchKernel(ctx context.Context, wake func(), doubt func(hostEnd string)) e
 			if !ok {
 				return nil
 			}
-			if u.Link != nil && isHostEnd(u.Link.Attrs().Name) {
+			if u.Link != nil && isOne(u.Link.Attrs().Name) {
 				if u.Header.Type == unix.RTM_DELLINK {
 					doubt(u.Link.Attrs().Name) // Its row may have to go too.
 				}
@@ -66,7 +66,7 @@ func watchKernel(ctx context.Context, wake func(), doubt func(hostEnd string)) e
 				return nil
 			}
 			if u.Protocol == unix.RTPROT_KERNEL {
-				// No turn looks at them (readState), and each pod's interface brings one (ff00::/8).
+				// No turn looks at them (ReadState), and each pod's interface brings one (ff00::/8).
 				continue
 			}
 		case err := <-lost:

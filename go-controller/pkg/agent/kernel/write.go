@@ -1,4 +1,4 @@
-package agent
+package kernel
 
 import (
 	"errors"
@@ -12,13 +12,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// addState gives an interface what it lacks of a state. It takes nothing away.
-func addState(link netlink.Link, want, have netState) error {
+// AddState gives an interface what it lacks of a state. It takes nothing away.
+func AddState(link netlink.Link, want, have State) error {
 	for _, a := range want.Addresses {
-		if slices.ContainsFunc(have.Addresses, func(b address) bool { return a.Prefix == b.Prefix }) {
+		if slices.ContainsFunc(have.Addresses, func(b Address) bool { return a.Prefix == b.Prefix }) {
 			continue
 		}
-		if err := addAddress(link, a); err != nil {
+		if err := AddAddress(link, a); err != nil {
 			return err
 		}
 	}
@@ -33,10 +33,11 @@ func addState(link netlink.Link, want, have netState) error {
 	return nil
 }
 
-func addAddress(link netlink.Link, a address) error {
-	n := &netlink.Addr{IPNet: ipNet(a.Prefix), Scope: a.Scope}
+// AddAddress gives an interface an address that can be used at once.
+func AddAddress(link netlink.Link, a Address) error {
+	n := &netlink.Addr{IPNet: IPNet(a.Prefix), Scope: a.Scope}
 	if a.Peer.IsValid() {
-		n.Peer = ipNet(a.Peer)
+		n.Peer = IPNet(a.Peer)
 	}
 	if a.NoPrefixRoute {
 		n.Flags |= unix.IFA_F_NOPREFIXROUTE
@@ -51,10 +52,10 @@ func addAddress(link netlink.Link, a address) error {
 	return nil
 }
 
-// addAliasAddress adds an address that the kernel shall not choose as the source of the host's own connections: of
+// AddAliasAddress adds an address that the kernel shall not choose as the source of the host's own connections: of
 // link scope (IPv4), or deprecated (IPv6, RFC 6724 rule 3).
-func addAliasAddress(link netlink.Link, p netip.Prefix) error {
-	n := &netlink.Addr{IPNet: ipNet(p)}
+func AddAliasAddress(link netlink.Link, p netip.Prefix) error {
+	n := &netlink.Addr{IPNet: IPNet(p)}
 	if p.Addr().Is4() {
 		n.Scope = unix.RT_SCOPE_LINK
 	} else {
@@ -67,16 +68,16 @@ func addAliasAddress(link netlink.Link, p netip.Prefix) error {
 	return nil
 }
 
-// dropState takes from an interface the addresses and routes of a state; routes by way of an address go with it.
-func dropState(link netlink.Link, state netState) error {
+// DropState takes from an interface the addresses and routes of a state; routes by way of an address go with it.
+func DropState(link netlink.Link, state State) error {
 	for _, r := range state.Routes {
 		// Most have been replaced by the route over the other interface already.
 		_ = netlink.RouteDel(r.netlink(link))
 	}
 	for _, a := range state.Addresses {
-		n := &netlink.Addr{IPNet: ipNet(a.Prefix)}
+		n := &netlink.Addr{IPNet: IPNet(a.Prefix)}
 		if a.Peer.IsValid() {
-			n.Peer = ipNet(a.Peer)
+			n.Peer = IPNet(a.Peer)
 		}
 		// A primary IPv4 address takes its secondary ones along, so one that is gone is no error.
 		if err := netlink.AddrDel(link, n); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
@@ -87,9 +88,9 @@ func dropState(link netlink.Link, state netState) error {
 }
 
 // netlink returns the route over an interface in the library's form.
-func (r route) netlink(link netlink.Link) *netlink.Route {
+func (r Route) netlink(link netlink.Link) *netlink.Route {
 	n := &netlink.Route{
-		LinkIndex: link.Attrs().Index, Dst: ipNet(r.Dst), Gw: ip(r.Gateway), Src: ip(r.Source), Table: r.Table, Priority: r.Metric,
+		LinkIndex: link.Attrs().Index, Dst: IPNet(r.Dst), Gw: IP(r.Gateway), Src: IP(r.Source), Table: r.Table, Priority: r.Metric,
 		Scope: netlink.Scope(r.Scope), Protocol: netlink.RouteProtocol(r.Protocol), Tos: r.TOS, Type: unix.RTN_UNICAST,
 		MTU: r.MTU, AdvMSS: r.AdvMSS, Window: r.Window, InitCwnd: r.InitialWindow, Hoplimit: r.HopLimit,
 	}
@@ -97,10 +98,10 @@ func (r route) netlink(link netlink.Link) *netlink.Route {
 		n.Flags |= int(netlink.FLAG_ONLINK)
 	}
 	if r.Gateway.Is6() && r.Dst.Addr().Is4() {
-		n.Gw, n.Via = nil, &netlink.Via{AddrFamily: unix.AF_INET6, Addr: ip(r.Gateway)}
+		n.Gw, n.Via = nil, &netlink.Via{AddrFamily: unix.AF_INET6, Addr: IP(r.Gateway)}
 	}
 	for _, h := range r.Hops {
-		info := &netlink.NexthopInfo{LinkIndex: link.Attrs().Index, Gw: ip(h.Gateway), Hops: h.Weight}
+		info := &netlink.NexthopInfo{LinkIndex: link.Attrs().Index, Gw: IP(h.Gateway), Hops: h.Weight}
 		if h.OnLink {
 			info.Flags |= int(netlink.FLAG_ONLINK)
 		}
@@ -112,19 +113,21 @@ func (r route) netlink(link netlink.Link) *netlink.Route {
 	return n
 }
 
-func ipNet(p netip.Prefix) *net.IPNet {
-	return &net.IPNet{IP: ip(p.Addr()), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+// IPNet is the reverse of PrefixOf.
+func IPNet(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: IP(p.Addr()), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }
 
-func ip(a netip.Addr) net.IP {
+// IP is the reverse of AddrOf.
+func IP(a netip.Addr) net.IP {
 	if !a.IsValid() {
 		return nil
 	}
 	return a.AsSlice()
 }
 
-// everything returns the network of all addresses of a family: the destination of a default route.
-func everything(a netip.Addr) netip.Prefix {
+// Everything returns the network of all addresses of a family: the destination of a default route.
+func Everything(a netip.Addr) netip.Prefix {
 	if a.Is4() {
 		return netip.PrefixFrom(netip.IPv4Unspecified(), 0)
 	}

@@ -1,0 +1,88 @@
+package agent
+
+import (
+	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
+)
+
+// globalSettings are those that the agent changes for the node as a whole, and uninstall sets back.
+var globalSettings = []string{"ipv4/ip_forward", "ipv6/conf/all/forwarding", "ipv4/conf/all/rp_filter"}
+
+// nodeSettings are those of the node as a whole.
+func nodeSettings(routerAdvertisements bool) []kernel.Setting {
+	s := []kernel.Setting{
+		// kubeadm and others expect it of a node. The host forwards nothing to or from pods: see noRouter.
+		{Path: "ipv4/ip_forward", Value: 1},
+		{Path: "ipv6/conf/all/forwarding", Value: 1},
+	}
+	if routerAdvertisements {
+		// A forwarding host ignores router advertisements unless told twice.
+		s = append(s, kernel.Setting{Path: "ipv6/conf/" + nodelink.ExternalBridge + "/accept_ra", Value: 2})
+	}
+	return s
+}
+
+// bridgeSettings are those of br-ex.
+func bridgeSettings() []kernel.Setting {
+	return []kernel.Setting{
+		{Path: "ipv6/conf/" + nodelink.ExternalBridge + "/disable_ipv6", Value: 0},
+		// Its addresses were the NIC's a moment ago: no second in which they are only tentative.
+		{Path: "ipv6/conf/" + nodelink.ExternalBridge + "/accept_dad", Value: 0},
+	}
+}
+
+// hostSettings are those of ovn0.
+func hostSettings() []kernel.Setting {
+	return []kernel.Setting{
+		// A connection of the node to itself through a Service comes back with the node's own address as source.
+		{Path: "ipv4/conf/" + nodelink.HostInterface + "/rp_filter", Value: 0},
+		{Path: "ipv4/conf/" + nodelink.HostInterface + "/accept_local", Value: 1},
+		{Path: "ipv6/conf/" + nodelink.HostInterface + "/disable_ipv6", Value: 0},
+		{Path: "ipv6/conf/" + nodelink.HostInterface + "/accept_dad", Value: 0},
+		{Path: "ipv6/conf/" + nodelink.HostInterface + "/accept_ra", Value: 0},
+	}
+}
+
+// podSettings are those of a pod's end. What it says by itself when it comes up reaches every pod of its logical switch, and ovs-vswitchd
+// works out for each such packet the way to each of them: five packets for each of 30 pods that start together were a
+// third of its work.
+func podSettings(name string) []kernel.Setting {
+	return []kernel.Setting{
+		// OVN sends no router advertisements; nobody else on the pod's wire shall be believed.
+		{Path: "ipv6/conf/" + name + "/accept_ra", Value: 0},
+		// Its link-local address is made of its MAC, which is nobody else's: there are no duplicates to detect (RFC 4862, 5.4), and
+		// it can be used at once.
+		{Path: "ipv6/conf/" + name + "/accept_dad", Value: 0},
+		// The groups it is in are not reported again for those who may have missed it (RFC 3810, 6.1, in milliseconds): on this wire
+		// nobody listens to reports, and nothing is lost.
+		{Path: "ipv6/conf/" + name + "/mldv2_unsolicited_report_interval", Value: 3600_000},
+	}
+}
+
+// quietSettings are those of an interface that is only a port of a bridge: the kernel must have no address on it
+// and say nothing on it by itself.
+func quietSettings(name string) []kernel.Setting {
+	return []kernel.Setting{{Path: "ipv6/conf/" + name + "/disable_ipv6", Value: 1}}
+}
+
+// relaxReversePath lets ovn0's rp_filter=0 have effect. The kernel uses the stricter of "all" and the interface, so
+// a strict "all" is written down to every other interface, where it keeps its effect, and lifted from "all".
+func relaxReversePath() error {
+	all, err := kernel.ReadSetting("ipv4/conf/all/rp_filter")
+	if err != nil || all == 0 {
+		return err
+	}
+	interfaces, err := kernel.SettingsIn("ipv4/conf")
+	if err != nil {
+		return err
+	}
+	var settings []kernel.Setting
+	for _, name := range interfaces {
+		path := "ipv4/conf/" + name + "/rp_filter"
+		have, err := kernel.ReadSetting(path)
+		if name != "all" && name != nodelink.HostInterface && err == nil && have < all {
+			settings = append(settings, kernel.Setting{Path: path, Value: all})
+		}
+	}
+	return kernel.Apply(append(settings, kernel.Setting{Path: "ipv4/conf/all/rp_filter", Value: 0}))
+}
