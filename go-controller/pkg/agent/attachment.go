@@ -13,6 +13,7 @@ import (
 
 	"github.com/ovn-kubernetes/libovsdb/client"
 
+	"github.com/woven-network/woven/go-controller/pkg/agent/podlink"
 	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
 	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
@@ -34,6 +35,11 @@ type attachment struct {
 func (a attachment) host() string {
 	sum := sha256.Sum256([]byte(a.Container + "/" + a.IfName))
 	return "w" + hex.EncodeToString(sum[:7])
+}
+
+// link is the pair of interfaces.
+func (a attachment) link() podlink.Link {
+	return podlink.Link{Host: a.host(), IfName: a.IfName, Alias: a.alias(), MAC: a.MAC, Addresses: a.Addresses, Gateways: a.Gateways}
 }
 
 // isHostEnd tells whether an interface is, by its name, the host's end of a pod's.

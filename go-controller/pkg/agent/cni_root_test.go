@@ -19,6 +19,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
+	"github.com/woven-network/woven/go-controller/pkg/agent/netlab"
+	"github.com/woven-network/woven/go-controller/pkg/agent/podlink"
 	"github.com/woven-network/woven/go-controller/pkg/cni"
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/sb"
@@ -38,7 +41,7 @@ type runtimeTest struct {
 }
 
 func newRuntime(t *testing.T) *runtimeTest {
-	run(t, "ip link set lo up")
+	netlab.Run(t, "ip link set lo up")
 	local, session := localDatabase(t)
 	southServer := ovsdbtest.Start(t, schema.Southbound)
 	o := config.OVN{Southbound: southServer.Remote}
@@ -57,7 +60,7 @@ func newRuntime(t *testing.T) *runtimeTest {
 	}
 	n.south.Store(south)
 	s := newServer(Options{Log: logr.Discard()}, n, newMetrics(prometheus.NewRegistry(), n))
-	t.Cleanup(func() { run(t, "for l in $(ip -br link | grep -o '^w[0-9a-f]*'); do ip link del $l; done") })
+	t.Cleanup(func() { netlab.Run(t, "for l in $(ip -br link | grep -o '^w[0-9a-f]*'); do ip link del $l; done") })
 	s.timeout = patience
 	listenLocal(local, s.news, n.wake, n.doubted.add)
 	listenSouthbound(south, s.news, n.wake)
@@ -146,7 +149,7 @@ func (r *runtimeTest) hasRow(container string) {
 
 func TestALifeOfAPod(t *testing.T) {
 	r := newRuntime(t)
-	netns := file(t, other(t))
+	netns := netlab.File(t, netlab.Other(t))
 	r.code(types.ErrPluginNotAvailable, "the node agent has just started", r.call(cni.Status, "", "", "", "", nil))
 	answer := r.adding("web", "1", "c1", netns) // an ADD waits for what STATUS does not
 	r.ready()
@@ -171,32 +174,32 @@ func TestALifeOfAPod(t *testing.T) {
 	r.code(types.ErrUnknownContainer, "no Open vSwitch port", r.call(cni.Check, "web", "1", "c9", previous, netns))
 
 	host := attachment{Container: "c1", IfName: "eth0"}.host()
-	run(t, "tc qdisc del dev "+host+" clsact") // as if its agent had been killed in between
+	netlab.Run(t, "tc qdisc del dev "+host+" clsact") // as if its agent had been killed in between
 	again := r.call(cni.Add, "web", "1", "c1", "", netns)
 	require.JSONEq(t, string(got.Result), string(again.Result), "the same ADD again")
-	deaf, err := isQuiet(link(t, host))
+	deaf, err := kernel.IsQuiet(netlab.Link(t, host))
 	require.NoError(t, err)
 	require.True(t, deaf)
 
 	// A new sandbox of the same pod; the DEL of the old one comes late.
-	second := file(t, other(t))
+	second := netlab.File(t, netlab.Other(t))
 	answer = r.adding("web", "1", "c2", second)
 	r.wired("c2")
 	// The loop hears that the old row is gone before the old interface is.
-	_, err = connect(attachment{Container: "c3", IfName: "eth0", UID: "1", Sandbox: "/run/netns/c3"}, file(t, other(t)), 1500, true)
+	_, err = podlink.Connect(attachment{Container: "c3", IfName: "eth0", UID: "1", Sandbox: "/run/netns/c3"}.link(), netlab.File(t, netlab.Other(t)), 1500, true)
 	require.NoError(t, err)
 	require.NoError(t, r.tidy(t.Context()))
-	require.NoError(t, disconnect(attachment{Container: "c3", IfName: "eth0"}.host()))
+	require.NoError(t, podlink.Disconnect(attachment{Container: "c3", IfName: "eth0"}.host()))
 	require.Nil(t, (<-answer).Error)
-	require.NotContains(t, run(t, "ip link"), attachment{Container: "c1", IfName: "eth0"}.host())
+	require.NotContains(t, netlab.Run(t, "ip link"), attachment{Container: "c1", IfName: "eth0"}.host())
 	require.Nil(t, r.call(cni.Del, "web", "1", "c1", "", nil).Error)
-	require.Contains(t, run(t, "ip link"), attachment{Container: "c2", IfName: "eth0"}.host())
+	require.Contains(t, netlab.Run(t, "ip link"), attachment{Container: "c2", IfName: "eth0"}.host())
 
 	r.code(types.ErrInvalidNetworkConfig, "valid-attachments", r.call(cni.GC, "", "", "", "", nil))
 	require.Nil(t, r.call(cni.GC, "", "", "", `"cni.dev/valid-attachments":[{"containerID":"c2","ifname":"eth0"}]`, nil).Error)
-	require.Contains(t, run(t, "ip link"), attachment{Container: "c2", IfName: "eth0"}.host())
+	require.Contains(t, netlab.Run(t, "ip link"), attachment{Container: "c2", IfName: "eth0"}.host())
 	require.Nil(t, r.call(cni.GC, "", "", "", `"cni.dev/valid-attachments":[]`, nil).Error)
-	require.NotContains(t, run(t, "ip link"), ": w")
+	require.NotContains(t, netlab.Run(t, "ip link"), ": w")
 	require.Nil(t, r.call(cni.Del, "web", "1", "c2", "", nil).Error, "nothing left to do")
 	left, err := r.attachments().list(t.Context())
 	require.NoError(t, err)
@@ -205,7 +208,7 @@ func TestALifeOfAPod(t *testing.T) {
 
 func TestAddSaysWhatItWaitedFor(t *testing.T) {
 	r := newRuntime(t)
-	netns := file(t, other(t))
+	netns := netlab.File(t, netlab.Other(t))
 	r.timeout = 300 * time.Millisecond
 	r.code(types.ErrTryAgainLater, "the node agent has just started", r.call(cni.Add, "web", "2", "c1", "", netns))
 	r.ready()
@@ -215,7 +218,7 @@ func TestAddSaysWhatItWaitedFor(t *testing.T) {
 	r.code(types.ErrTryAgainLater, "waited for ovn-controller to install the flows", r.call(cni.Add, "web", "1", "c1", "", netns))
 	r.code(types.ErrInvalidNetNS, "is not a network namespace", r.call(cni.Add, "web", "1", "c1", "", nil))
 	r.code(types.ErrInvalidEnvironmentVariables, "K8S_POD_UID", r.call(cni.Add, "", "", "c1", "", netns))
-	require.NotContains(t, run(t, "ip link"), ": w", "what was made is taken back")
+	require.NotContains(t, netlab.Run(t, "ip link"), ": w", "what was made is taken back")
 	left, err := r.attachments().list(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, left)
@@ -229,16 +232,16 @@ func TestAddEndsWithItsRuntime(t *testing.T) {
 	r.bind("web", "1")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	netns, answer := file(t, other(t)), make(chan cni.Response, 1)
+	netns, answer := netlab.File(t, netlab.Other(t)), make(chan cni.Response, 1)
 	go func() {
 		answer <- r.handle(ctx, cni.Request{Command: cni.Add, ContainerID: "c1", IfName: "eth0", Config: []byte("{}"),
 			Args: "K8S_POD_NAMESPACE=ns;K8S_POD_NAME=web;K8S_POD_UID=1"}, netns)
 	}()
 	r.hasRow("c1")
-	require.Contains(t, run(t, "ip link"), ": w", "its interface is there")
+	require.Contains(t, netlab.Run(t, "ip link"), ": w", "its interface is there")
 	cancel()
 	require.NotNil(t, (<-answer).Error)
-	require.NotContains(t, run(t, "ip link"), ": w")
+	require.NotContains(t, netlab.Run(t, "ip link"), ": w")
 	left, err := r.attachments().list(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, left)
@@ -248,7 +251,7 @@ func TestAttachmentsOfVanishedSandboxesGo(t *testing.T) {
 	r := newRuntime(t)
 	r.ready()
 	r.bind("web", "1")
-	netns := file(t, other(t))
+	netns := netlab.File(t, netlab.Other(t))
 	answer := r.adding("web", "1", "c1", netns)
 	r.wired("c1")
 	require.Nil(t, (<-answer).Error)
@@ -259,9 +262,9 @@ func TestAttachmentsOfVanishedSandboxesGo(t *testing.T) {
 
 	// Somebody removes the row, or the database is lost.
 	require.NoError(t, r.attachments().remove(t.Context(), left[0].Name))
-	run(t, "tc qdisc del dev "+left[0].Name+" clsact") // and its agent was killed in the middle of the ADD
+	netlab.Run(t, "tc qdisc del dev "+left[0].Name+" clsact") // and its agent was killed in the middle of the ADD
 	require.NoError(t, r.tidy(t.Context()))
-	deaf, err := isQuiet(link(t, left[0].Name))
+	deaf, err := kernel.IsQuiet(netlab.Link(t, left[0].Name))
 	require.NoError(t, err)
 	require.True(t, deaf)
 	healed, err := r.attachments().list(t.Context())
@@ -283,8 +286,8 @@ func TestAttachmentsOfVanishedSandboxesGo(t *testing.T) {
 
 	r.node.settle = r.settle
 	r.node.doubted.take()
-	run(t, "ip link del "+left[0].Name) // as the kernel does when the namespace goes
-	unlock = r.locks.lock("c1")         // An ADD is about to make it anew.
+	netlab.Run(t, "ip link del "+left[0].Name) // as the kernel does when the namespace goes
+	unlock = r.locks.lock("c1")                // An ADD is about to make it anew.
 	r.node.doubted.add(left[0].Name)
 	require.NoError(t, r.node.settleDoubts(t.Context()))
 	still, err := r.attachments().list(t.Context())
@@ -294,7 +297,7 @@ func TestAttachmentsOfVanishedSandboxesGo(t *testing.T) {
 	// Another's trouble does not keep it.
 	r.bind("db", "2")
 	trouble := attachment{Container: "c2", IfName: "eth0", UID: "2", Sandbox: "/run/netns/c2"}
-	_, err = connect(trouble, file(t, other(t)), 1500, true)
+	_, err = podlink.Connect(trouble.link(), netlab.File(t, netlab.Other(t)), 1500, true)
 	require.NoError(t, err)
 	r.node.ready.Store(&ready{MTU: 1500}) // its address is in no pod network
 	for _, name := range []string{trouble.host(), left[0].Name, "w00000000000000"} {

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
+	"github.com/woven-network/woven/go-controller/pkg/agent/podlink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/sb"
 )
 
@@ -60,7 +61,7 @@ func (s *server) already(ctx context.Context, pod attachment, netns *os.File) (*
 		return nil, err
 	}
 	have, err := attachmentOf(i)
-	if err != nil || have.Pod != pod.Pod || have.UID != pod.UID || verify(netns, have.IfName, have.podPort) != nil {
+	if err != nil || have.Pod != pod.Pod || have.UID != pod.UID || podlink.Verify(have.link(), netns) != nil {
 		return nil, nil // It is wired anew.
 	}
 	if err := s.awaitInstalled(ctx, have); err != nil {
@@ -82,7 +83,7 @@ func (s *server) quietAgain(host netlink.Link) error {
 	if !s.userspace {
 		return nil
 	}
-	return quiet(host)
+	return kernel.Quiet(host)
 }
 
 func (s *server) wire(ctx, session context.Context, pod attachment, netns *os.File, ready *ready) (*current.Result, error) {
@@ -96,7 +97,7 @@ func (s *server) wire(ctx, session context.Context, pod attachment, netns *os.Fi
 		return nil, err
 	}
 	done = s.metrics.part("interfaces")
-	host, err := connect(pod, netns, ready.MTU, s.userspace)
+	host, err := podlink.Connect(pod.link(), netns, ready.MTU, s.userspace)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +109,7 @@ func (s *server) wire(ctx, session context.Context, pod attachment, netns *os.Fi
 	group, waiting := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		defer s.metrics.part("addresses")()
-		return configure(netns, pod.IfName, host.Attrs().ParentIndex, pod.podPort, s.userspace)
+		return podlink.Configure(pod.link(), netns, host.Attrs().ParentIndex, s.userspace)
 	})
 	group.Go(func() error {
 		defer s.metrics.part("flows")()
@@ -119,7 +120,7 @@ func (s *server) wire(ctx, session context.Context, pod attachment, netns *os.Fi
 			if name == pod.host() {
 				continue
 			}
-			if err := disconnect(name); err != nil {
+			if err := podlink.Disconnect(name); err != nil {
 				return err
 			}
 		}
@@ -130,7 +131,7 @@ func (s *server) wire(ctx, session context.Context, pod attachment, netns *os.Fi
 	}
 	if s.userspace {
 		// Last of all, when in a burst the grace period it needs has long passed.
-		if err := silence(host); err != nil {
+		if err := kernel.Silence(host); err != nil {
 			return nil, err
 		}
 	}

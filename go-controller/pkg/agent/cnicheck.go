@@ -13,6 +13,7 @@ import (
 	"github.com/containernetworking/cni/pkg/version"
 
 	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
+	"github.com/woven-network/woven/go-controller/pkg/agent/podlink"
 )
 
 // check verifies that an attachment is as ADD left it, and as the runtime believes it to be.
@@ -38,7 +39,7 @@ func (s *server) check(ctx context.Context, pod attachment, config []byte, netns
 	if err := have.matches(believed); err != nil {
 		return err
 	}
-	if err := isNetns(netns); err != nil {
+	if err := podlink.IsNetns(netns); err != nil {
 		return types.NewError(types.ErrInvalidNetNS, pod.Sandbox+" is not a network namespace", err.Error())
 	}
 	if n, err := ofport(i); err != nil {
@@ -46,7 +47,7 @@ func (s *server) check(ctx context.Context, pod attachment, config []byte, netns
 	} else if n == 0 || !installed(i) {
 		return tryAgain("pod %s: OVN has not installed the flows of %s", have.Pod, i.Name)
 	}
-	return verify(netns, have.IfName, have.podPort)
+	return podlink.Verify(have.link(), netns)
 }
 
 // previous returns the prevResult of a network configuration, which the specification requires for CHECK.

@@ -6,6 +6,8 @@ import (
 	"errors"
 
 	"github.com/containernetworking/cni/pkg/types"
+
+	"github.com/woven-network/woven/go-controller/pkg/agent/podlink"
 )
 
 // del removes an attachment. It succeeds when there is nothing (left) to remove.
@@ -18,7 +20,7 @@ func (s *server) del(ctx context.Context, pod attachment) error {
 	if err := s.attachments().remove(session, pod.host()); err != nil {
 		return err
 	}
-	return disconnect(pod.host())
+	return podlink.Disconnect(pod.host())
 }
 
 // delLocked is del for one that has not the sandbox's lock yet. Without, the loop would give an interface its row back that is about to go.

@@ -13,6 +13,7 @@ import (
 	current "github.com/containernetworking/cni/pkg/types/100"
 	"github.com/go-logr/logr"
 
+	"github.com/woven-network/woven/go-controller/pkg/agent/podlink"
 	"github.com/woven-network/woven/go-controller/pkg/cni"
 	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
@@ -90,7 +91,7 @@ func (s *server) command(ctx context.Context, request cni.Request, pod attachmen
 	case cni.Uninstall:
 		return nil, s.uninstall(ctx)
 	case cni.Add:
-		if err := isNetns(netns); err != nil {
+		if err := podlink.IsNetns(netns); err != nil {
 			return nil, types.NewError(types.ErrInvalidNetNS, request.Netns+" is not a network namespace", err.Error())
 		}
 		defer s.locks.lock(pod.Container)()

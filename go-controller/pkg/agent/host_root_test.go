@@ -4,31 +4,30 @@ package agent
 
 import (
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/vishvananda/netlink"
 
+	"github.com/woven-network/woven/go-controller/pkg/agent/netlab"
 	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 )
 
 func TestHostIsSetUpAndTakenBack(t *testing.T) {
-	enter(t)
-	device(t, nodelink.HostInterface, "0a:58:0a:f4:01:02")
-	device(t, nodelink.ExternalBridge, nicMAC)
-	run(t, `ip address add 192.0.2.11/24 dev br-ex; ip address add 2001:db8::b/64 dev br-ex nodad
+	netlab.Enter(t)
+	netlab.Device(t, nodelink.HostInterface, "0a:58:0a:f4:01:02")
+	netlab.Device(t, nodelink.ExternalBridge, nicMAC)
+	netlab.Run(t, `ip address add 192.0.2.11/24 dev br-ex; ip address add 2001:db8::b/64 dev br-ex nodad
 		sysctl -qw net.ipv4.conf.all.rp_filter=1`)
-	rules := run(t, "ip rule; ip -6 rule")
+	rules := netlab.Run(t, "ip rule; ip -6 rule")
 	h, err := hostPortOf(hostBinding())
 	require.NoError(t, err)
 	ips := []netip.Addr{addr("192.0.2.11"), addr("2001:db8::b")}
 	plan := planHost(h, ips, parsed(t))
 	for range 2 {
-		require.NoError(t, plan.apply(link(t, nodelink.HostInterface), link(t, nodelink.ExternalBridge)))
+		require.NoError(t, plan.apply(netlab.Link(t, nodelink.HostInterface), netlab.Link(t, nodelink.ExternalBridge)))
 	}
 	// The kernel shall choose as the plan means it to.
 	for to, want := range map[string]string{
@@ -43,7 +42,7 @@ func TestHostIsSetUpAndTakenBack(t *testing.T) {
 		"2001:db8::b ipproto tcp dport 30080": "via fd00:10:244:1::1 dev ovn0 table 8787 proto 87 src fd00:10:244:1::2",
 		"2001:db8::77":                        "2001:db8::77 from :: dev br-ex proto kernel src 2001:db8::b",
 	} {
-		require.Contains(t, run(t, "ip route get "+to), want, to)
+		require.Contains(t, netlab.Run(t, "ip route get "+to), want, to)
 	}
 	forwarded := []string{
 		// from the underlay to pods and Services
@@ -58,7 +57,7 @@ func TestHostIsSetUpAndTakenBack(t *testing.T) {
 		"192.0.2.11 from 10.244.1.9 iif ovn0", "10.244.1.2 from 10.244.1.9 iif ovn0", "2001:db8::b from fd00:10:244:1::9 iif ovn0",
 		"192.0.2.11 from 198.51.100.9 iif br-ex", "2001:db8::b from 2001:db8:9::9 iif br-ex",
 	}
-	run(t, `sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+	netlab.Run(t, `sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
 		ip route add default via 192.0.2.1; ip -6 route add default via 2001:db8::1`)
 	for _, way := range slices.Concat(forwarded, fromPods) {
 		require.True(t, noRoute(t, way), way)
@@ -66,102 +65,46 @@ func TestHostIsSetUpAndTakenBack(t *testing.T) {
 	for _, answer := range []string{"10.244.1.9 ipproto tcp sport 9411 dport 40000", "fd00:10:244:7::7 ipproto tcp sport 6642 dport 40000"} {
 		require.True(t, noRoute(t, answer), answer)
 	}
-	require.Contains(t, run(t, "ip route get 10.244.1.9 ipproto tcp sport 9412 dport 40000"), "dev ovn0")
-	require.Contains(t, run(t, "ip route get 10.244.1.9 ipproto tcp sport 40000 dport 9411"), "dev ovn0")
+	require.Contains(t, netlab.Run(t, "ip route get 10.244.1.9 ipproto tcp sport 9412 dport 40000"), "dev ovn0")
+	require.Contains(t, netlab.Run(t, "ip route get 10.244.1.9 ipproto tcp sport 40000 dport 9411"), "dev ovn0")
 	for _, way := range toHost {
-		require.Contains(t, run(t, "ip route get "+way), "local", way)
+		require.Contains(t, netlab.Run(t, "ip route get "+way), "local", way)
 	}
 	// A turn that finds all as it should be changes nothing: a change would wake the loop for the next one.
-	routes, rulesSeen := make(chan netlink.RouteUpdate, 64), run(t, "ip rule; ip -6 rule")
+	routes, rulesSeen := make(chan netlink.RouteUpdate, 64), netlab.Run(t, "ip rule; ip -6 rule")
 	done := make(chan struct{})
 	require.NoError(t, netlink.RouteSubscribe(routes, done))
-	require.NoError(t, plan.apply(link(t, nodelink.HostInterface), link(t, nodelink.ExternalBridge)))
-	run(t, "ip route add blackhole 203.0.113.7") // What was changed before has been told before.
+	require.NoError(t, plan.apply(netlab.Link(t, nodelink.HostInterface), netlab.Link(t, nodelink.ExternalBridge)))
+	netlab.Run(t, "ip route add blackhole 203.0.113.7") // What was changed before has been told before.
 	require.Equal(t, "203.0.113.7/32", (<-routes).Dst.String())
 	close(done)
-	require.Equal(t, rulesSeen, run(t, "ip rule; ip -6 rule"))
+	require.Equal(t, rulesSeen, netlab.Run(t, "ip rule; ip -6 rule"))
 	// What the kernel looks up without any interface is no forwarded packet: next hops of routes, for one.
-	run(t, "ip -6 route flush table 8787")
-	require.NoError(t, plan.apply(link(t, nodelink.HostInterface), link(t, nodelink.ExternalBridge)))
-	require.Contains(t, run(t, "ip -6 route show table 8787"), "default via fd00:10:244:1::1 dev ovn0")
-	require.Equal(t, "0", strings.TrimSpace(run(t, "cat /proc/sys/net/ipv4/conf/all/rp_filter")))
-	require.Equal(t, "1", strings.TrimSpace(run(t, "cat /proc/sys/net/ipv4/conf/br-ex/rp_filter")), "stays as strict as it was")
-	require.Contains(t, run(t, "ip neighbour"), "169.254.64.1 dev br-ex lladdr 02:00:00:00:00:0b PERMANENT")
+	netlab.Run(t, "ip -6 route flush table 8787")
+	require.NoError(t, plan.apply(netlab.Link(t, nodelink.HostInterface), netlab.Link(t, nodelink.ExternalBridge)))
+	require.Contains(t, netlab.Run(t, "ip -6 route show table 8787"), "default via fd00:10:244:1::1 dev ovn0")
+	require.Equal(t, "0", strings.TrimSpace(netlab.Run(t, "cat /proc/sys/net/ipv4/conf/all/rp_filter")))
+	require.Equal(t, "1", strings.TrimSpace(netlab.Run(t, "cat /proc/sys/net/ipv4/conf/br-ex/rp_filter")), "stays as strict as it was")
+	require.Contains(t, netlab.Run(t, "ip neighbour"), "169.254.64.1 dev br-ex lladdr 02:00:00:00:00:0b PERMANENT")
 
 	// The node's pod networks change; somebody removes a rule.
-	run(t, "ip rule del pref 50 ipproto udp")
+	netlab.Run(t, "ip rule del pref 50 ipproto udp")
 	other, err := hostPortOf(hostBinding())
 	require.NoError(t, err)
 	other.Subnets = []netip.Prefix{prefixP("10.244.2.0/24")}
 	other.Addresses = []netip.Prefix{prefixP("10.244.2.2/24")}
-	require.NoError(t, planHost(other, ips, parsed(t)).apply(link(t, nodelink.HostInterface), link(t, nodelink.ExternalBridge)))
-	require.Contains(t, run(t, "ip route get 10.96.0.1"), "via 10.244.2.1 dev ovn0 src 10.244.2.2")
-	require.Contains(t, run(t, "ip route get 192.0.2.11 ipproto udp dport 30080"), "dev ovn0")
-	require.NotContains(t, run(t, "ip address; ip route show table all; ip -6 route show table all"), "10.244.1.")
+	require.NoError(t, planHost(other, ips, parsed(t)).apply(netlab.Link(t, nodelink.HostInterface), netlab.Link(t, nodelink.ExternalBridge)))
+	require.Contains(t, netlab.Run(t, "ip route get 10.96.0.1"), "via 10.244.2.1 dev ovn0 src 10.244.2.2")
+	require.Contains(t, netlab.Run(t, "ip route get 192.0.2.11 ipproto udp dport 30080"), "dev ovn0")
+	require.NotContains(t, netlab.Run(t, "ip address; ip route show table all; ip -6 route show table all"), "10.244.1.")
 
 	require.NoError(t, removeHost())
-	require.Equal(t, rules, run(t, "ip rule; ip -6 rule"))
-	require.Empty(t, run(t, "ip route show table all proto 87; ip -6 route show table all proto 87"))
+	require.Equal(t, rules, netlab.Run(t, "ip rule; ip -6 rule"))
+	require.Empty(t, netlab.Run(t, "ip route show table all proto 87; ip -6 route show table all proto 87"))
 }
 
 // noRoute tells whether the kernel drops what comes that way, in the words of `ip route get`.
 func noRoute(t *testing.T, way string) bool {
-	out := run(t, "ip route get "+way+" 2>&1 || true")
+	out := netlab.Run(t, "ip route get "+way+" 2>&1 || true")
 	return strings.Contains(out, "blackhole") || strings.Contains(out, "RTNETLINK answers: Invalid argument")
-}
-
-func TestAPodIsConnectedAndConfigured(t *testing.T) {
-	enter(t)
-	inPod := other(t)
-	netns := file(t, inPod)
-	a := pod("a", "1", "c1", "10.244.1.3")
-	a.Addresses = append(a.Addresses, prefixP("fd00:10:244:1::3/64"))
-	a.Gateways = append(a.Gateways, addr("fd00:10:244:1::1"))
-	for range 2 {
-		host, err := connect(a, netns, 1400, true)
-		require.NoError(t, err)
-		require.NoError(t, configure(netns, a.IfName, host.Attrs().ParentIndex, a.podPort, true))
-		require.NoError(t, silence(host))
-	}
-	require.NoError(t, verify(netns, a.IfName, a.podPort))
-	in(t, inPod, func() {
-		out := run(t, "ip address show eth0; ip route; ip -6 route")
-		for _, want := range []string{
-			"mtu 1400", "link/ether 0a:58:0a:f4:01:03", "inet 10.244.1.3/24", "inet6 fd00:10:244:1::3/64 scope global nodad",
-			"default via 10.244.1.1 dev eth0", "default via fd00:10:244:1::1 dev eth0",
-		} {
-			require.Contains(t, out, want)
-		}
-		require.Contains(t, out, "fe80::858:aff:fef4:103/64 scope link")
-		require.NotContains(t, out, "tentative")
-	})
-	// With the kernel's own settings it would say five things in this time.
-	time.Sleep(1500 * time.Millisecond)
-	require.LessOrEqual(t, link(t, a.host()).Attrs().Statistics.RxPackets, uint64(2), "packets that the pod's end sent by itself when it came up, each of them to every pod of the switch")
-	host := run(t, "ip address show "+a.host())
-	require.NotContains(t, host, "inet", "the kernel has no address on the host's end")
-	require.Contains(t, host, "NOARP", "and answers nothing before it is deaf")
-	deaf, err := isQuiet(link(t, a.host()))
-	require.NoError(t, err)
-	require.True(t, deaf)
-
-	for _, damage := range []string{"ip route del default", "ip address del 10.244.1.3/24 dev eth0", "ip link set eth0 address 02:00:00:00:00:01"} {
-		in(t, inPod, func() { run(t, damage) })
-		require.Error(t, verify(netns, a.IfName, a.podPort), damage)
-	}
-	require.NoError(t, disconnect(a.host()))
-	require.NoError(t, disconnect(a.host()), "nothing left to do")
-	require.Error(t, verify(netns, a.IfName, a.podPort))
-	left, err := netlink.LinkList()
-	require.NoError(t, err)
-	require.Len(t, left, 1, "lo")
-}
-
-func TestWhatIsNoNamespaceIsRefused(t *testing.T) {
-	require.Error(t, isNetns(nil))
-	plain, err := os.CreateTemp(t.TempDir(), "")
-	require.NoError(t, err)
-	defer plain.Close()
-	require.ErrorContains(t, isNetns(plain), "unknown FS magic")
-	require.NoError(t, isNetns(file(t, enter(t))))
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
+	"github.com/woven-network/woven/go-controller/pkg/agent/netlab"
 	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 )
 
@@ -25,9 +26,9 @@ const patience = 30 * time.Second
 
 // aNode is a namespace with a NIC that has much of what a NIC can have, and another interface is br-ex.
 func aNode(t *testing.T) (nic netlink.Link) {
-	enter(t)
-	device(t, "eth0", nicMAC)
-	run(t, `
+	netlab.Enter(t)
+	netlab.Device(t, "eth0", nicMAC)
+	netlab.Run(t, `
 		ip address add 192.0.2.11/24 dev eth0
 		ip address add 192.0.2.12/24 dev eth0
 		ip address add 198.51.100.1/32 dev eth0 noprefixroute
@@ -40,12 +41,12 @@ func aNode(t *testing.T) (nic netlink.Link) {
 		ip route add 10.3.0.0/16 via 192.0.2.1 proto bird
 		ip -6 route add default via 2001:db8::1 dev eth0 metric 512
 		ip -6 route add 2001:db8:1::/48 via 2001:db8::2 dev eth0 table 77`)
-	return link(t, "eth0")
+	return netlab.Link(t, "eth0")
 }
 
 // routes shows a node's routes and addresses, without what differs with the interface's name.
 func routes(t *testing.T) string {
-	out := run(t, `ip -o address show scope global | sed 's/^[0-9]*: //; s/\\.*//; s/ brd [^ ]*//'; ip -4 route show table all; ip -6 route show table all | grep -v fe80 | grep -v ff00 | grep -v anycast | grep -v ^local`)
+	out := netlab.Run(t, `ip -o address show scope global | sed 's/^[0-9]*: //; s/\\.*//; s/ brd [^ ]*//'; ip -4 route show table all; ip -6 route show table all | grep -v fe80 | grep -v ff00 | grep -v anycast | grep -v ^local`)
 	return strings.NewReplacer("br-ex", "DEV", "eth0", "DEV").Replace(out)
 }
 
@@ -62,33 +63,33 @@ func TestAllThatANICHasMovesAndComesBack(t *testing.T) {
 	require.Contains(t, before, "default via 203.0.113.1 dev DEV metric 200 onlink")
 
 	u := aUplink(t, nic)
-	device(t, nodelink.ExternalBridge, nicMAC)
+	netlab.Device(t, nodelink.ExternalBridge, nicMAC)
 	u = again(t, u)
 	require.NoError(t, u.move())
 	require.Equal(t, before, routes(t))
-	require.Empty(t, run(t, "ip -o address show dev eth0 scope global; ip route show dev eth0; ip -6 route show dev eth0"))
+	require.Empty(t, netlab.Run(t, "ip -o address show dev eth0 scope global; ip route show dev eth0; ip -6 route show dev eth0"))
 	require.Equal(t, "[192.0.2.1 2001:db8::1]", strings.ReplaceAll(sprint(u.memory.NextHops()), ", ", " "))
 
 	// Again: nothing to do. And again after br-ex came back empty, as after a restart of ovs-vswitchd.
 	u = again(t, u)
 	require.NoError(t, u.move())
 	require.Equal(t, before, routes(t))
-	run(t, "ip link del br-ex")
-	device(t, nodelink.ExternalBridge, nicMAC)
+	netlab.Run(t, "ip link del br-ex")
+	netlab.Device(t, nodelink.ExternalBridge, nicMAC)
 	u = again(t, u)
 	require.NoError(t, u.move())
 	require.Equal(t, before, routes(t))
 
 	// A DHCP client renews its lease on the NIC.
-	run(t, "ip address add 192.0.2.11/24 dev eth0; ip route append default via 192.0.2.1 dev eth0 metric 100")
+	netlab.Run(t, "ip address add 192.0.2.11/24 dev eth0; ip route append default via 192.0.2.1 dev eth0 metric 100")
 	u = again(t, u)
 	require.NoError(t, u.move())
-	require.Empty(t, run(t, "ip -o address show dev eth0 scope global"))
+	require.Empty(t, netlab.Run(t, "ip -o address show dev eth0 scope global"))
 
 	n := &node{name: "a", ips: []netip.Addr{addr("192.0.2.11"), addr("2001:db8::b")}, config: parsed(t)}
 	require.NoError(t, restoreNIC(u.memory, n))
-	require.Empty(t, run(t, "ip -o address show dev br-ex scope global"))
-	run(t, "ip link del br-ex")
+	require.Empty(t, netlab.Run(t, "ip -o address show dev br-ex scope global"))
+	netlab.Run(t, "ip link del br-ex")
 	got := routes(t)
 	require.Contains(t, got, "default via 203.0.113.1 dev DEV metric 200 onlink")
 	require.Contains(t, got, "nexthop via 192.0.2.1 dev DEV weight 3")
@@ -101,9 +102,9 @@ func TestTheNICServesWhileBrExIsDead(t *testing.T) {
 	nic := aNode(t)
 	before := routes(t)
 	u := aUplink(t, nic)
-	device(t, nodelink.ExternalBridge, nicMAC)
+	netlab.Device(t, nodelink.ExternalBridge, nicMAC)
 	u = again(t, u)
-	require.NoError(t, quiet(nic))
+	require.NoError(t, kernel.Quiet(nic))
 	require.NoError(t, u.move())
 	away, err := rescue(u.memory)
 	require.NoError(t, err)
@@ -111,10 +112,10 @@ func TestTheNICServesWhileBrExIsDead(t *testing.T) {
 	require.Equal(t, before, routes(t))
 
 	// An agent that starts while the Open_vSwitch database is away knows it from the kernel alone.
-	run(t, "ip link set br-ex name x; ip link add br-ex address "+nicMAC+" type veth peer name down; ip link set br-ex up")
-	stale := link(t, nodelink.ExternalBridge)
+	netlab.Run(t, "ip link set br-ex name x; ip link add br-ex address "+nicMAC+" type veth peer name down; ip link set br-ex up")
+	stale := netlab.Link(t, nodelink.ExternalBridge)
 	require.NoError(t, kernel.AddState(stale, u.memory.State, kernel.State{}))
-	run(t, "ip link del x")
+	netlab.Run(t, "ip link del x")
 	m, err := recall([]netip.Addr{addr("192.0.2.11")}, nil)
 	require.NoError(t, err)
 	require.Equal(t, "eth0", m.NIC)
@@ -122,24 +123,24 @@ func TestTheNICServesWhileBrExIsDead(t *testing.T) {
 	require.Len(t, m.Routes, len(u.memory.Routes))
 
 	for _, dead := range []string{"ip link del br-ex", "ip link add br-ex type veth peer name down; ip link set br-ex up"} {
-		run(t, dead)
+		netlab.Run(t, dead)
 		for range 2 {
 			away, err = rescue(u.memory)
 			require.NoError(t, err)
 			require.True(t, away)
-			require.Contains(t, run(t, "ip -o address show dev eth0; ip route show dev eth0; ip -6 route show dev eth0"), "default via 2001:db8::1")
-			deaf, err := isQuiet(nic)
+			require.Contains(t, netlab.Run(t, "ip -o address show dev eth0; ip route show dev eth0; ip -6 route show dev eth0"), "default via 2001:db8::1")
+			deaf, err := kernel.IsQuiet(nic)
 			require.NoError(t, err)
 			require.False(t, deaf)
 		}
 	}
-	run(t, "ip link del br-ex")
+	netlab.Run(t, "ip link del br-ex")
 	require.Equal(t, before, routes(t))
-	device(t, nodelink.ExternalBridge, nicMAC)
+	netlab.Device(t, nodelink.ExternalBridge, nicMAC)
 	u = again(t, u)
 	require.NoError(t, u.move())
 	require.Equal(t, before, routes(t))
-	require.Empty(t, run(t, "ip -o address show dev eth0 scope global"))
+	require.Empty(t, netlab.Run(t, "ip -o address show dev eth0 scope global"))
 }
 
 func again(t *testing.T, u uplink) uplink {
@@ -155,14 +156,14 @@ func sprint(hops []netip.Addr) string {
 // An ssh session must not notice. br-ex is a bridge of the kernel's here, which takes the packets from the
 // NIC as Open vSwitch does.
 func TestAConnectionOutlivesTheMove(t *testing.T) {
-	world := other(t)
-	enter(t)
-	run(t, "ip link add eth0 type veth peer name peer; ip address add 192.0.2.11/24 dev eth0; ip link set eth0 up")
-	require.NoError(t, netlink.LinkSetNsFd(link(t, "peer"), int(world)))
-	in(t, world, func() { run(t, "ip address add 192.0.2.1/24 dev peer; ip link set peer up") })
-	echo(t, "192.0.2.11:22")
+	world := netlab.Other(t)
+	netlab.Enter(t)
+	netlab.Run(t, "ip link add eth0 type veth peer name peer; ip address add 192.0.2.11/24 dev eth0; ip link set eth0 up")
+	require.NoError(t, netlink.LinkSetNsFd(netlab.Link(t, "peer"), int(world)))
+	netlab.In(t, world, func() { netlab.Run(t, "ip address add 192.0.2.1/24 dev peer; ip link set peer up") })
+	netlab.Echo(t, "192.0.2.11:22")
 	var conn net.Conn
-	in(t, world, func() {
+	netlab.In(t, world, func() {
 		var err error
 		conn, err = net.DialTimeout("tcp", "192.0.2.11:22", patience)
 		require.NoError(t, err)
@@ -180,24 +181,24 @@ func TestAConnectionOutlivesTheMove(t *testing.T) {
 	ips := []netip.Addr{addr("192.0.2.11")}
 	u, err := findUplink(memory{}, ips, nil)
 	require.NoError(t, err)
-	run(t, "mac=$(cat /sys/class/net/eth0/address); ip link add br-ex address $mac type bridge; ip link set br-ex up; ip link set eth0 master br-ex")
+	netlab.Run(t, "mac=$(cat /sys/class/net/eth0/address); ip link add br-ex address $mac type bridge; ip link set br-ex up; ip link set eth0 master br-ex")
 	u, err = findUplink(u.memory, ips, nil)
 	require.NoError(t, err)
 	require.NoError(t, u.move())
 	say()
 	require.NoError(t, restoreNIC(u.memory, &node{ips: ips, config: parsed(t)}))
-	run(t, "ip link set eth0 nomaster; ip link del br-ex")
+	netlab.Run(t, "ip link set eth0 nomaster; ip link del br-ex")
 	say()
 }
 
 func TestTheKernelIsDeafOnAQuietInterface(t *testing.T) {
-	world := other(t)
-	enter(t)
-	run(t, "ip link add eth0 type veth peer name peer; ip link set eth0 up; ip address add 192.0.2.11/24 dev eth0; sysctl -qw net.ipv4.conf.eth0.rp_filter=0")
-	require.NoError(t, netlink.LinkSetNsFd(link(t, "peer"), int(world)))
-	in(t, world, func() { run(t, "ip address add 192.0.2.1/24 dev peer; ip link set peer up") })
+	world := netlab.Other(t)
+	netlab.Enter(t)
+	netlab.Run(t, "ip link add eth0 type veth peer name peer; ip link set eth0 up; ip address add 192.0.2.11/24 dev eth0; sysctl -qw net.ipv4.conf.eth0.rp_filter=0")
+	require.NoError(t, netlink.LinkSetNsFd(netlab.Link(t, "peer"), int(world)))
+	netlab.In(t, world, func() { netlab.Run(t, "ip address add 192.0.2.1/24 dev peer; ip link set peer up") })
 	ask := func(timeout time.Duration) (err error) {
-		in(t, world, func() {
+		netlab.In(t, world, func() {
 			var c net.Conn
 			if c, err = net.DialTimeout("tcp", "192.0.2.11:9", timeout); err == nil {
 				err = c.Close()
@@ -207,17 +208,17 @@ func TestTheKernelIsDeafOnAQuietInterface(t *testing.T) {
 	}
 	require.ErrorIs(t, ask(patience), unix.ECONNREFUSED, "the kernel answers")
 
-	require.NoError(t, quiet(link(t, "eth0")))
-	require.NoError(t, quiet(link(t, "eth0")), "again")
-	copies := packetSocket(t, link(t, "eth0").Attrs().Index)
+	require.NoError(t, kernel.Quiet(netlab.Link(t, "eth0")))
+	require.NoError(t, kernel.Quiet(netlab.Link(t, "eth0")), "again")
+	copies := packetSocket(t, netlab.Link(t, "eth0").Attrs().Index)
 	require.ErrorContains(t, ask(time.Second), "timeout")
 	n, err := unix.Read(copies, make([]byte, 2000))
 	require.NoError(t, err, "a packet socket, as Open vSwitch has it, sees what comes")
 	require.Positive(t, n)
 
-	require.NoError(t, unquiet(link(t, "eth0")))
-	require.NoError(t, unquiet(link(t, "eth0")), "again")
-	require.NotContains(t, run(t, "tc qdisc show dev eth0"), "clsact")
+	require.NoError(t, kernel.Unquiet(netlab.Link(t, "eth0")))
+	require.NoError(t, kernel.Unquiet(netlab.Link(t, "eth0")), "again")
+	require.NotContains(t, netlab.Run(t, "tc qdisc show dev eth0"), "clsact")
 	require.ErrorIs(t, ask(patience), unix.ECONNREFUSED)
 }
 

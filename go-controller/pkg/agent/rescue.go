@@ -59,7 +59,7 @@ func recall(ips []netip.Addr, own []netip.Prefix) (memory, error) {
 
 // lend moves a state from br-ex, which may be gone, to the NIC.
 func lend(nic, ex netlink.Link, state kernel.State) error {
-	if err := unquiet(nic); err != nil {
+	if err := kernel.Unquiet(nic); err != nil {
 		return err
 	}
 	if err := kernel.Apply([]kernel.Setting{{Path: "ipv6/conf/" + nic.Attrs().Name + "/disable_ipv6", Value: 0}}); err != nil {

@@ -43,22 +43,6 @@ func hostSettings() []kernel.Setting {
 	}
 }
 
-// podSettings are those of a pod's end. What it says by itself when it comes up reaches every pod of its logical switch, and ovs-vswitchd
-// works out for each such packet the way to each of them: five packets for each of 30 pods that start together were a
-// third of its work.
-func podSettings(name string) []kernel.Setting {
-	return []kernel.Setting{
-		// OVN sends no router advertisements; nobody else on the pod's wire shall be believed.
-		{Path: "ipv6/conf/" + name + "/accept_ra", Value: 0},
-		// Its link-local address is made of its MAC, which is nobody else's: there are no duplicates to detect (RFC 4862, 5.4), and
-		// it can be used at once.
-		{Path: "ipv6/conf/" + name + "/accept_dad", Value: 0},
-		// The groups it is in are not reported again for those who may have missed it (RFC 3810, 6.1, in milliseconds): on this wire
-		// nobody listens to reports, and nothing is lost.
-		{Path: "ipv6/conf/" + name + "/mldv2_unsolicited_report_interval", Value: 3600_000},
-	}
-}
-
 // quietSettings are those of an interface that is only a port of a bridge: the kernel must have no address on it
 // and say nothing on it by itself.
 func quietSettings(name string) []kernel.Setting {

@@ -237,11 +237,11 @@ func (n *node) takeNIC(ctx context.Context, up uplink) (int, error) {
 // quietly prepares the NIC and br-ex for the userspace datapath.
 func quietly(nic, ex netlink.Link) error {
 	for _, l := range []netlink.Link{nic, ex} {
-		if err := noOffload(l.Attrs().Name); err != nil {
+		if err := kernel.NoOffload(l.Attrs().Name); err != nil {
 			return err
 		}
 	}
-	return quiet(nic)
+	return kernel.Quiet(nic)
 }
 
 func (n *node) userspace() bool { return n.config.Datapath == "netdev" }
@@ -286,7 +286,7 @@ func (n *node) setHost(ctx context.Context, h hostPort, ex netlink.Link) error {
 		return waiting("ovs-vswitchd to make " + nodelink.HostInterface)
 	}
 	if n.userspace() {
-		if err := noOffload(nodelink.HostInterface); err != nil {
+		if err := kernel.NoOffload(nodelink.HostInterface); err != nil {
 			return err
 		}
 	}

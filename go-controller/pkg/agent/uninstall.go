@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
+	"github.com/woven-network/woven/go-controller/pkg/agent/podlink"
 	"github.com/woven-network/woven/go-controller/pkg/cni"
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/nodelink"
@@ -99,7 +100,7 @@ func removePods(session context.Context, local *ovsdb.Client) error {
 		if err := a.remove(session, r.Name); err != nil {
 			return err
 		}
-		if err := disconnect(r.Name); err != nil {
+		if err := podlink.Disconnect(r.Name); err != nil {
 			return err
 		}
 	}
@@ -185,7 +186,7 @@ func restoreNIC(remembered memory, n *node) error {
 	if err != nil {
 		return err
 	}
-	if err := restoreOffload(u.memory.NIC); err != nil {
+	if err := kernel.RestoreOffload(u.memory.NIC); err != nil {
 		return err
 	}
 	var settings []kernel.Setting

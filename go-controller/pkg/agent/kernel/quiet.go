@@ -1,4 +1,4 @@
-package agent
+package kernel
 
 import (
 	"errors"
@@ -14,7 +14,7 @@ import (
 // quietName marks our classifier among those of others.
 const quietName = "woven-quiet"
 
-// quiet makes the kernel's own network stack deaf on an interface whose packets the userspace datapath reads. Open
+// Quiet makes the kernel's own network stack deaf on an interface whose packets the userspace datapath reads. Open
 // vSwitch reads copies (packet(7)); the originals go up the kernel's stack, which would answer them as well: ARP for
 // any address of the node, and TCP resets for what only OVN knows. A classifier of two instructions on the ingress
 // hook drops every packet; the copies are taken before that hook (net/core/dev.c, __netif_receive_skb_core), so
@@ -23,28 +23,28 @@ const quietName = "woven-quiet"
 //
 // Not by settings: arp_ignore and disable_ipv6 silence neighbours but not TCP, and the NIC has br-ex's MAC, so
 // that its packets count as the host's own.
-func quiet(link netlink.Link) error {
-	there, err := isQuiet(link)
+func Quiet(link netlink.Link) error {
+	there, err := IsQuiet(link)
 	if err != nil || there {
 		return err
 	}
-	if err := hook(link); err != nil {
+	if err := Hook(link); err != nil {
 		return err
 	}
-	return silence(link)
+	return Silence(link)
 }
 
-// hook makes the place for the classifier.
-func hook(link netlink.Link) error {
+// Hook makes the place for the classifier.
+func Hook(link netlink.Link) error {
 	if err := netlink.QdiscAdd(clsact(link)); err != nil && !errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("clsact on %s: %w; the kernel needs CONFIG_NET_SCH_INGRESS", link.Attrs().Name, err)
 	}
 	return nil
 }
 
-// silence is quiet for an interface that has the hook and not the classifier. If there was no RCU grace period since the hook was
+// Silence is quiet for an interface that has the hook and not the classifier. If there was no RCU grace period since the hook was
 // made, the kernel waits for one, and all who change network devices wait for that (mini_qdisc_pair_swap, net/sched/sch_generic.c).
-func silence(link netlink.Link) error {
+func Silence(link netlink.Link) error {
 	program, err := drop()
 	if err != nil {
 		return err
@@ -59,9 +59,9 @@ func silence(link netlink.Link) error {
 	return nil
 }
 
-// unquiet lets the kernel hear an interface again. The qdisc goes too, unless somebody else has a classifier there.
-func unquiet(link netlink.Link) error {
-	there, err := isQuiet(link)
+// Unquiet lets the kernel hear an interface again. The qdisc goes too, unless somebody else has a classifier there.
+func Unquiet(link netlink.Link) error {
+	there, err := IsQuiet(link)
 	if err != nil || !there {
 		return err
 	}
@@ -92,7 +92,8 @@ func clsact(link netlink.Link) netlink.Qdisc {
 	}}
 }
 
-func isQuiet(link netlink.Link) (bool, error) {
+// IsQuiet tells whether Quiet was called for an interface.
+func IsQuiet(link netlink.Link) (bool, error) {
 	qdiscs, err := netlink.QdiscList(link)
 	if err != nil {
 		return false, fmt.Errorf("queueing disciplines of %s: %w", link.Attrs().Name, err)

@@ -1,4 +1,4 @@
-package agent
+package kernel
 
 import (
 	"fmt"
@@ -15,15 +15,15 @@ var offloads = []string{"tx-checksum-ip-generic", "tx-checksum-ipv4", "tx-checks
 // born are those of them that network devices have on when they are made.
 var born = []string{"tx-checksum-ip-generic", "tx-checksum-ipv4", "tx-checksum-ipv6", "tx-checksum-sctp", "rx-gro"}
 
-// noOffload turns offloads off on an interface of the current network namespace. What the interface does not have, or
+// NoOffload turns offloads off on an interface of the current network namespace. What the interface does not have, or
 // cannot change, is left.
-func noOffload(name string) error { return setOffloads(name, offloads, false) }
+func NoOffload(name string) error { return setOffloads(name, offloads, false) }
 
-// restoreOffload turns on again what noOffload turned off and what network devices have on when they are made.
-func restoreOffload(name string) error { return setOffloads(name, born, true) }
+// RestoreOffload turns on again what NoOffload turned off and what network devices have on when they are made.
+func RestoreOffload(name string) error { return setOffloads(name, born, true) }
 
-// noOffloadAtBirth does it for one end of a new veth, of which is known what it has: in two calls instead of seven.
-func noOffloadAtBirth(name string) error {
+// NoOffloadAtBirth does it for one end of a new veth, of which is known what it has: in two calls instead of seven.
+func NoOffloadAtBirth(name string) error {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("ethtool: %w", err)

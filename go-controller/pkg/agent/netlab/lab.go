@@ -1,6 +1,8 @@
 //go:build root
 
-package agent
+// Package netlab is for tests with the build tag "root": it makes network namespaces, and needs root and nothing else of the
+// machine. What it makes goes with the namespaces.
+package netlab
 
 import (
 	"fmt"
@@ -15,11 +17,8 @@ import (
 	"github.com/vishvananda/netns"
 )
 
-// Tests with the build tag "root" make network namespaces and need root and nothing else of the machine. What they
-// make goes with the namespaces.
-
-// enter puts the test's goroutine into a network namespace of its own and returns it.
-func enter(t *testing.T) netns.NsHandle {
+// Enter puts the test's goroutine into a network namespace of its own and returns it.
+func Enter(t *testing.T) netns.NsHandle {
 	t.Helper()
 	runtime.LockOSThread()
 	before, err := netns.Get()
@@ -32,12 +31,12 @@ func enter(t *testing.T) netns.NsHandle {
 		require.NoError(t, here.Close())
 		runtime.UnlockOSThread()
 	})
-	run(t, "ip link set lo up")
+	Run(t, "ip link set lo up")
 	return here
 }
 
-// other makes a second namespace, as the network of somebody else.
-func other(t *testing.T) netns.NsHandle {
+// Other makes a second namespace, as the network of somebody else.
+func Other(t *testing.T) netns.NsHandle {
 	t.Helper()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -45,15 +44,15 @@ func other(t *testing.T) netns.NsHandle {
 	require.NoError(t, err)
 	there, err := netns.New()
 	require.NoError(t, err)
-	run(t, "ip link set lo up")
+	Run(t, "ip link set lo up")
 	require.NoError(t, netns.Set(here))
 	require.NoError(t, here.Close())
 	t.Cleanup(func() { require.NoError(t, there.Close()) })
 	return there
 }
 
-// in runs f in another namespace.
-func in(t *testing.T, there netns.NsHandle, f func()) {
+// In runs f in another namespace.
+func In(t *testing.T, there netns.NsHandle, f func()) {
 	t.Helper()
 	here, err := netns.Get()
 	require.NoError(t, err)
@@ -63,8 +62,8 @@ func in(t *testing.T, there netns.NsHandle, f func()) {
 	f()
 }
 
-// goIn starts f on a goroutine in the test's namespace.
-func goIn(t *testing.T, f func()) {
+// GoIn starts f on a goroutine in the test's namespace.
+func GoIn(t *testing.T, f func()) {
 	t.Helper()
 	here, err := netns.Get()
 	require.NoError(t, err)
@@ -77,8 +76,8 @@ func goIn(t *testing.T, f func()) {
 	}()
 }
 
-// file is a namespace as the shim sends it.
-func file(t *testing.T, n netns.NsHandle) *os.File {
+// File is a namespace as the shim sends it.
+func File(t *testing.T, n netns.NsHandle) *os.File {
 	t.Helper()
 	f, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", int(n)))
 	require.NoError(t, err)
@@ -86,34 +85,35 @@ func file(t *testing.T, n netns.NsHandle) *os.File {
 	return f
 }
 
-// run executes lines of shell in the current namespace. A child process is in the namespace of the thread that
+// Run executes lines of shell in the current namespace. A child process is in the namespace of the thread that
 // starts it.
-func run(t *testing.T, script string) string {
+func Run(t *testing.T, script string) string {
 	t.Helper()
 	out, err := exec.Command("sh", "-ec", script).CombinedOutput()
 	require.NoError(t, err, "%s\n%s", script, out)
 	return string(out)
 }
 
-// device makes an interface that is up; its other end is in a namespace of nobody's.
-func device(t *testing.T, name, mac string) {
+// Device makes an interface that is up; its other end is in a namespace of nobody's.
+func Device(t *testing.T, name, mac string) {
 	t.Helper()
-	run(t, fmt.Sprintf("ip link add %s mtu 1600 address %s type veth peer name peer-%s mtu 1600", name, mac, name))
-	nobody := other(t)
-	require.NoError(t, netlink.LinkSetNsFd(link(t, "peer-"+name), int(nobody)))
-	in(t, nobody, func() { run(t, "ip link set peer-"+name+" up") })
-	run(t, "ip link set "+name+" up")
+	Run(t, fmt.Sprintf("ip link add %s mtu 1600 address %s type veth peer name peer-%s mtu 1600", name, mac, name))
+	nobody := Other(t)
+	require.NoError(t, netlink.LinkSetNsFd(Link(t, "peer-"+name), int(nobody)))
+	In(t, nobody, func() { Run(t, "ip link set peer-"+name+" up") })
+	Run(t, "ip link set "+name+" up")
 }
 
-func link(t *testing.T, name string) netlink.Link {
+// Link returns an interface of the current namespace.
+func Link(t *testing.T, name string) netlink.Link {
 	t.Helper()
 	l, err := netlink.LinkByName(name)
 	require.NoError(t, err)
 	return l
 }
 
-// echo takes one connection after another and gives back what comes.
-func echo(t *testing.T, address string) net.Listener {
+// Echo takes one connection after another and gives back what comes.
+func Echo(t *testing.T, address string) net.Listener {
 	t.Helper()
 	l, err := net.Listen("tcp", address)
 	require.NoError(t, err)
