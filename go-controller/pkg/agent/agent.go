@@ -17,6 +17,8 @@ import (
 
 	"github.com/woven-network/woven/go-controller/pkg/agent/bridge"
 	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
+	"github.com/woven-network/woven/go-controller/pkg/agent/ovs"
+	"github.com/woven-network/woven/go-controller/pkg/agent/southbound"
 	"github.com/woven-network/woven/go-controller/pkg/cni"
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/endpoint"
@@ -88,7 +90,7 @@ func runNode(ctx context.Context, o Options, n *node, m *metrics) error {
 	// Open vSwitch may be away, database and all, and nothing else would bring the node's network back.
 	dialing, dialed := context.WithCancel(ctx)
 	go n.keepRescuing(dialing)
-	local, err := dialLocal(ctx, "unix:"+filepath.Join(o.OVSRunDir, "db.sock"), o.Log)
+	local, err := ovs.Dial(ctx, "unix:"+filepath.Join(o.OVSRunDir, "db.sock"), o.Log)
 	dialed()
 	if err != nil {
 		return err
@@ -113,7 +115,7 @@ func runNode(ctx context.Context, o Options, n *node, m *metrics) error {
 	})
 	// Not before the loop: the way to the Southbound database may be what the loop has to restore.
 	group.Go(func() error {
-		south, err := dialSouthbound(ctx, o.Config.OVN, o.Node, o.Log)
+		south, err := southbound.Dial(ctx, o.Config.OVN, o.Node, o.Log)
 		if err != nil {
 			return err
 		}
@@ -122,7 +124,7 @@ func runNode(ctx context.Context, o Options, n *node, m *metrics) error {
 		n.south.Store(south)
 		n.wake()
 		for {
-			err := evict(ctx, south, n.name, n.ips[0], o.Log)
+			err := south.Evict(ctx, n.name, n.ips[0], o.Log)
 			if err == nil {
 				break
 			}

@@ -13,10 +13,11 @@ import (
 
 	"github.com/ovn-kubernetes/libovsdb/client"
 
+	"github.com/woven-network/woven/go-controller/pkg/agent/ovs"
 	"github.com/woven-network/woven/go-controller/pkg/agent/podlink"
+	"github.com/woven-network/woven/go-controller/pkg/agent/southbound"
 	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
-	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
 )
 
 // attachment is a pod's interface. All of it is in external_ids of its Interface row, so an agent that starts
@@ -27,7 +28,7 @@ type attachment struct {
 	// Container is the runtime's ID of the sandbox, IfName the interface's name in it, and Sandbox the
 	// runtime's path of its network namespace.
 	Container, IfName, Sandbox string
-	podPort
+	southbound.PodPort
 }
 
 // host is the name of the end in the host: 15 characters, the kernel's and ovs-ofctl's limit, derived from what a
@@ -53,7 +54,7 @@ func isHostEnd(name string) bool {
 
 func (a attachment) externalIDs() map[string]string {
 	return map[string]string{
-		keyIfaceID: a.Pod, keyIfaceVersion: a.UID, keyAttachedMAC: a.MAC.String(),
+		ovs.IfaceID: a.Pod, ovs.IfaceVersion: a.UID, ovs.AttachedMAC: a.MAC.String(),
 		keyContainer: a.Container, keyIfName: a.IfName, keySandbox: a.Sandbox,
 		keyAddresses: nodelink.Words(a.Addresses), keyGateways: nodelink.Words(a.Gateways),
 	}
@@ -66,10 +67,10 @@ func sandboxOf(i *vswitch.Interface) attachment {
 
 func attachmentOf(i *vswitch.Interface) (attachment, error) {
 	ids := i.ExternalIDs
-	a := attachment{Pod: ids[keyIfaceID], UID: ids[keyIfaceVersion], Container: ids[keyContainer], IfName: ids[keyIfName], Sandbox: ids[keySandbox]}
+	a := attachment{Pod: ids[ovs.IfaceID], UID: ids[ovs.IfaceVersion], Container: ids[keyContainer], IfName: ids[keyIfName], Sandbox: ids[keySandbox]}
 	var err error
-	if a.MAC, err = net.ParseMAC(ids[keyAttachedMAC]); err != nil {
-		return a, fmt.Errorf("interface %s: external_ids:%s: %w", i.Name, keyAttachedMAC, err)
+	if a.MAC, err = net.ParseMAC(ids[ovs.AttachedMAC]); err != nil {
+		return a, fmt.Errorf("interface %s: external_ids:%s: %w", i.Name, ovs.AttachedMAC, err)
 	}
 	for _, w := range strings.Fields(ids[keyAddresses]) {
 		p, err := netip.ParsePrefix(w)
@@ -89,7 +90,7 @@ func attachmentOf(i *vswitch.Interface) (attachment, error) {
 }
 
 // attachments keeps the rows of pods' interfaces in the Open_vSwitch database.
-type attachments struct{ c *ovsdb.Client }
+type attachments struct{ c *ovs.Database }
 
 // list returns the Interface rows of all attachments.
 func (s attachments) list(ctx context.Context) ([]vswitch.Interface, error) {
@@ -104,13 +105,13 @@ func (s attachments) list(ctx context.Context) ([]vswitch.Interface, error) {
 // of returns the Interface rows of an attachment's pod, and of the attachment itself if it is written as another pod's.
 func (s attachments) of(ctx context.Context, a attachment) ([]vswitch.Interface, error) {
 	rows, err := s.list(ctx)
-	return slices.DeleteFunc(rows, func(i vswitch.Interface) bool { return i.ExternalIDs[keyIfaceID] != a.Pod && i.Name != a.host() }), err
+	return slices.DeleteFunc(rows, func(i vswitch.Interface) bool { return i.ExternalIDs[ovs.IfaceID] != a.Pod && i.Name != a.host() }), err
 }
 
 // add makes the port of an attachment. An older one of the same pod goes in the same transaction: two interfaces
 // with one iface-id would both claim the logical port. It returns the interfaces that it replaced.
 func (s attachments) add(session context.Context, a attachment) (replaced []string, err error) {
-	br, err := bridgeRow(session, s.c, nodelink.IntegrationBridge)
+	br, err := ovs.Bridge(session, s.c, nodelink.IntegrationBridge)
 	if err != nil {
 		return nil, err
 	}
@@ -121,38 +122,38 @@ func (s attachments) add(session context.Context, a attachment) (replaced []stri
 	if err != nil {
 		return nil, err
 	}
-	t := newTransaction(s.c)
+	t := ovs.NewTransaction(s.c)
 	for _, r := range rows {
-		port, err := portRow(session, s.c, r.Name)
+		port, err := ovs.Port(session, s.c, r.Name)
 		if err != nil {
 			return nil, err
 		}
 		if port != nil {
-			t.detach(br, port)
+			t.Detach(br, port)
 			replaced = append(replaced, r.Name)
 		}
 	}
-	t.attach(br, nodelink.IntegrationBridge,
+	t.Attach(br, nodelink.IntegrationBridge,
 		vswitch.Port{Name: a.host(), OtherConfig: map[string]string{"transient": "true"}},
 		vswitch.Interface{Name: a.host(), ExternalIDs: a.externalIDs()})
-	return replaced, t.commit(session)
+	return replaced, t.Commit(session)
 }
 
 // remove removes the ports of interfaces by name; one that has none is no error.
 func (s attachments) remove(session context.Context, names ...string) error {
-	br, err := bridgeRow(session, s.c, nodelink.IntegrationBridge)
+	br, err := ovs.Bridge(session, s.c, nodelink.IntegrationBridge)
 	if err != nil || br == nil {
 		return err
 	}
-	t := newTransaction(s.c)
+	t := ovs.NewTransaction(s.c)
 	for _, name := range names {
-		port, err := portRow(session, s.c, name)
+		port, err := ovs.Port(session, s.c, name)
 		if err != nil {
 			return err
 		}
 		if port != nil {
-			t.detach(br, port)
+			t.Detach(br, port)
 		}
 	}
-	return t.commit(session)
+	return t.Commit(session)
 }

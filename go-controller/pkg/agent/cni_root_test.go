@@ -21,7 +21,9 @@ import (
 
 	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
 	"github.com/woven-network/woven/go-controller/pkg/agent/netlab"
+	"github.com/woven-network/woven/go-controller/pkg/agent/ovs"
 	"github.com/woven-network/woven/go-controller/pkg/agent/podlink"
+	"github.com/woven-network/woven/go-controller/pkg/agent/southbound"
 	"github.com/woven-network/woven/go-controller/pkg/cni"
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/sb"
@@ -45,7 +47,7 @@ func newRuntime(t *testing.T) *runtimeTest {
 	local, session := localDatabase(t)
 	southServer := ovsdbtest.Start(t, schema.Southbound)
 	o := config.OVN{Southbound: southServer.Remote}
-	south, err := dialSouthbound(t.Context(), o, "a", logr.Discard())
+	south, err := southbound.Dial(t.Context(), o, "a", logr.Discard())
 	require.NoError(t, err)
 	t.Cleanup(south.Close)
 	target, err := ovsdb.Southbound(o)
@@ -90,16 +92,17 @@ func (r *runtimeTest) bind(pod, uid string) {
 func (r *runtimeTest) install() {
 	var rows []vswitch.Interface
 	require.NoError(r.t, r.local.WhereCache(func(i *vswitch.Interface) bool {
-		return i.ExternalIDs[keyContainer] != "" && !installed(i)
+		return i.ExternalIDs[keyContainer] != "" && !ovs.Installed(i)
 	}).List(r.t.Context(), &rows))
 	for _, i := range rows {
-		t := newTransaction(r.local)
-		t.mutate(&i, &i.ExternalIDs, libovsdb.MutateOperationInsert, map[string]string{keyInstalled: "true"})
+		t := ovs.NewTransaction(r.local)
+		t.Merge(&i, &i.ExternalIDs, i.ExternalIDs, map[string]string{"ovn-installed": "true"})
+		require.NoError(r.t, t.Commit(r.t.Context()))
 		one := 1
 		i.Ofport = &one
-		t.add(r.local.Where(&i).Update(&i, &i.Ofport))
-		require.NoError(r.t, t.err)
-		r.commit(r.local, t.ops)
+		ops, err := r.local.Where(&i).Update(&i, &i.Ofport)
+		require.NoError(r.t, err)
+		r.commit(r.local.Client, ops)
 	}
 }
 
@@ -142,7 +145,7 @@ func (r *runtimeTest) wired(container string) {
 func (r *runtimeTest) hasRow(container string) {
 	host := attachment{Container: container, IfName: "eth0"}.host()
 	require.NoError(r.t, r.news.await(r.t.Context(), interfaceTopic(host), func() (bool, error) {
-		i, err := interfaceRow(r.t.Context(), r.local, host)
+		i, err := ovs.Interface(r.t.Context(), r.local, host)
 		return i != nil, err
 	}))
 }
@@ -304,7 +307,7 @@ func TestAttachmentsOfVanishedSandboxesGo(t *testing.T) {
 		r.node.doubted.add(name)
 	}
 	require.Eventually(t, func() bool {
-		b, err := bindingOfUID(t.Context(), r.node.south.Load(), "2")
+		b, err := r.node.south.Load().BindingOfUID(t.Context(), "2")
 		return err == nil && b != nil
 	}, patience, time.Millisecond)
 	require.Error(t, r.node.settleDoubts(t.Context()))

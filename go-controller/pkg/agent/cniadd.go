@@ -11,7 +11,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
+	"github.com/woven-network/woven/go-controller/pkg/agent/ovs"
 	"github.com/woven-network/woven/go-controller/pkg/agent/podlink"
+	"github.com/woven-network/woven/go-controller/pkg/agent/southbound"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/sb"
 )
 
@@ -56,7 +58,7 @@ func (s *server) awaitReady(ctx context.Context) (*ready, error) {
 
 // already answers an ADD that is given again, as the specification allows.
 func (s *server) already(ctx context.Context, pod attachment, netns *os.File) (*current.Result, error) {
-	i, err := interfaceRow(ctx, s.local, pod.host())
+	i, err := ovs.Interface(ctx, s.local, pod.host())
 	if err != nil || i == nil {
 		return nil, err
 	}
@@ -93,7 +95,7 @@ func (s *server) wire(ctx, session context.Context, pod attachment, netns *os.Fi
 		return nil, err
 	}
 	done()
-	if pod.podPort, err = podPortOf(b, ready.Subnets); err != nil {
+	if pod.PodPort, err = southbound.PodPortOf(b, ready.Subnets); err != nil {
 		return nil, err
 	}
 	done = s.metrics.part("interfaces")
@@ -144,11 +146,11 @@ func (s *server) awaitBinding(ctx context.Context, pod attachment) (*sb.PortBind
 	var found *sb.PortBinding
 	other := ""
 	err := s.news.await(ctx, bindingTopic(pod.Pod), func() (bool, error) {
-		b, err := binding(ctx, s.node.south.Load(), pod.Pod)
+		b, err := s.node.south.Load().Binding(ctx, pod.Pod)
 		if err != nil || b == nil {
 			return false, err
 		}
-		if other = b.Options[keyIfaceVersion]; other != pod.UID {
+		if other = b.Options[ovs.IfaceVersion]; other != pod.UID {
 			return false, nil
 		}
 		found = b
@@ -168,14 +170,14 @@ func (s *server) awaitBinding(ctx context.Context, pod attachment) (*sb.PortBind
 // awaitInstalled waits until ovn-controller has installed the port's flows.
 func (s *server) awaitInstalled(ctx context.Context, pod attachment) error {
 	err := s.news.await(ctx, interfaceTopic(pod.host()), func() (bool, error) {
-		i, err := interfaceRow(ctx, s.local, pod.host())
+		i, err := ovs.Interface(ctx, s.local, pod.host())
 		if err != nil {
 			return false, err
 		}
-		if _, err := ofport(i); err != nil {
+		if _, err := ovs.Ofport(i); err != nil {
 			return false, err
 		}
-		return installed(i), nil
+		return ovs.Installed(i), nil
 	})
 	if err != nil && ctx.Err() != nil {
 		return tryAgain("pod %s: waited for ovn-controller to install the flows of %s; look at the pods woven-ovn-controller and woven-ovs of this node", pod.Pod, pod.host())

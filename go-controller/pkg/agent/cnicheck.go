@@ -13,6 +13,7 @@ import (
 	"github.com/containernetworking/cni/pkg/version"
 
 	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
+	"github.com/woven-network/woven/go-controller/pkg/agent/ovs"
 	"github.com/woven-network/woven/go-controller/pkg/agent/podlink"
 )
 
@@ -25,7 +26,7 @@ func (s *server) check(ctx context.Context, pod attachment, config []byte, netns
 	if _, err := s.session(ctx); err != nil {
 		return err
 	}
-	i, err := interfaceRow(ctx, s.local, pod.host())
+	i, err := ovs.Interface(ctx, s.local, pod.host())
 	if err != nil {
 		return err
 	}
@@ -42,9 +43,9 @@ func (s *server) check(ctx context.Context, pod attachment, config []byte, netns
 	if err := podlink.IsNetns(netns); err != nil {
 		return types.NewError(types.ErrInvalidNetNS, pod.Sandbox+" is not a network namespace", err.Error())
 	}
-	if n, err := ofport(i); err != nil {
+	if n, err := ovs.Ofport(i); err != nil {
 		return err
-	} else if n == 0 || !installed(i) {
+	} else if n == 0 || !ovs.Installed(i) {
 		return tryAgain("pod %s: OVN has not installed the flows of %s", have.Pod, i.Name)
 	}
 	return podlink.Verify(have.link(), netns)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/containernetworking/cni/pkg/types"
 
+	"github.com/woven-network/woven/go-controller/pkg/agent/ovs"
 	"github.com/woven-network/woven/go-controller/pkg/agent/podlink"
 )
 
@@ -58,7 +59,7 @@ func (s *server) gc(ctx context.Context, config []byte) error {
 		if valid[r.Name] {
 			continue
 		}
-		s.log.Info("removing an attachment that the runtime does not know", "pod", r.ExternalIDs[keyIfaceID], "container", r.ExternalIDs[keyContainer])
+		s.log.Info("removing an attachment that the runtime does not know", "pod", r.ExternalIDs[ovs.IfaceID], "container", r.ExternalIDs[keyContainer])
 		errs = append(errs, s.delLocked(ctx, sandboxOf(&r)))
 	}
 	return errors.Join(errs...)

@@ -13,10 +13,10 @@ import (
 	current "github.com/containernetworking/cni/pkg/types/100"
 	"github.com/go-logr/logr"
 
+	"github.com/woven-network/woven/go-controller/pkg/agent/ovs"
 	"github.com/woven-network/woven/go-controller/pkg/agent/podlink"
 	"github.com/woven-network/woven/go-controller/pkg/cni"
 	"github.com/woven-network/woven/go-controller/pkg/nodelink"
-	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
 )
 
 // commandTimeout is the agent's limit for one CNI command. It is shorter than the runtime's (two minutes), so that the
@@ -26,7 +26,7 @@ const commandTimeout = 45 * time.Second
 // server answers the CNI shim.
 type server struct {
 	log       logr.Logger
-	local     *ovsdb.Client
+	local     *ovs.Database
 	news      *news
 	node      *node
 	metrics   *metrics

@@ -12,8 +12,6 @@
 // its own goroutine and waits on events, never on time.
 package agent
 
-import "github.com/woven-network/woven/go-controller/pkg/nodelink"
-
 // Keys of external_ids that are ours, beside nodelink.SubnetsKey.
 const (
 	prefix = "woven.network/"
@@ -25,14 +23,6 @@ const (
 	keySandbox   = prefix + "sandbox"
 	keyAddresses = prefix + "addresses"
 	keyGateways  = prefix + "gateways"
-)
-
-// Keys of external_ids that OVN reads or writes, see ovn-controller(8) and Open vSwitch's IntegrationGuide.
-const (
-	keyIfaceID      = "iface-id"
-	keyIfaceVersion = nodelink.InterfaceVersion
-	keyAttachedMAC  = "attached-mac"
-	keyInstalled    = "ovn-installed"
 )
 
 // Routing tables of our own.

@@ -10,9 +10,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
-	"github.com/woven-network/woven/go-controller/pkg/ovn/sb"
+	"github.com/woven-network/woven/go-controller/pkg/agent/ovs"
+	"github.com/woven-network/woven/go-controller/pkg/agent/southbound"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
-	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
 )
 
 // aliasWord begins the alias (ip-link(8)) of the host's end of a pod. It holds what the Southbound database does not
@@ -104,7 +104,7 @@ func (s *server) settleOne(session context.Context, name string) error {
 	case row == nil && link != nil:
 		return s.heal(session, a, link)
 	case row != nil && link == nil:
-		s.log.Info("removing the attachment of a sandbox that is gone", "pod", row.ExternalIDs[keyIfaceID], "container", a.Container)
+		s.log.Info("removing the attachment of a sandbox that is gone", "pod", row.ExternalIDs[ovs.IfaceID], "container", a.Container)
 		return s.attachments().remove(session, name)
 	}
 	return nil
@@ -112,7 +112,7 @@ func (s *server) settleOne(session context.Context, name string) error {
 
 // rowAndLink returns the two halves of an attachment; nil is what is not there.
 func (s *server) rowAndLink(session context.Context, name string) (*vswitch.Interface, netlink.Link, error) {
-	row, err := interfaceRow(session, s.local, name)
+	row, err := ovs.Interface(session, s.local, name)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -130,7 +130,7 @@ func (s *server) heal(session context.Context, a attachment, link netlink.Link) 
 	if south == nil {
 		return nil
 	}
-	b, err := bindingOfUID(southSession, south, a.UID)
+	b, err := south.BindingOfUID(southSession, a.UID)
 	if err != nil && southSession.Err() != nil && session.Err() == nil {
 		return nil
 	}
@@ -142,7 +142,7 @@ func (s *server) heal(session context.Context, a attachment, link netlink.Link) 
 	if err != nil || len(rows) > 0 {
 		return err // A newer sandbox of the same pod has one.
 	}
-	if a.podPort, err = podPortOf(b, ready.Subnets); err != nil {
+	if a.PodPort, err = southbound.PodPortOf(b, ready.Subnets); err != nil {
 		return err
 	}
 	if err := s.quietAgain(link); err != nil {
@@ -153,17 +153,4 @@ func (s *server) heal(session context.Context, a attachment, link netlink.Link) 
 	}
 	s.log.Info("made the row of a pod again", "pod", a.Pod, "container", a.Container, "interface", a.host())
 	return nil
-}
-
-// bindingOfUID returns the Port_Binding of the pod with a UID, or nil.
-func bindingOfUID(ctx context.Context, south *ovsdb.Client, uid string) (*sb.PortBinding, error) {
-	var found []sb.PortBinding
-	err := south.WhereCache(func(p *sb.PortBinding) bool { return p.Options[keyIfaceVersion] == uid }).List(ctx, &found)
-	if err != nil {
-		return nil, fmt.Errorf("port bindings: %w", err)
-	}
-	if len(found) != 1 {
-		return nil, nil
-	}
-	return &found[0], nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/woven-network/woven/go-controller/pkg/agent/netlab"
+	"github.com/woven-network/woven/go-controller/pkg/agent/southbound"
 	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 )
 
@@ -22,7 +23,7 @@ func TestHostIsSetUpAndTakenBack(t *testing.T) {
 	netlab.Run(t, `ip address add 192.0.2.11/24 dev br-ex; ip address add 2001:db8::b/64 dev br-ex nodad
 		sysctl -qw net.ipv4.conf.all.rp_filter=1`)
 	rules := netlab.Run(t, "ip rule; ip -6 rule")
-	h, err := hostPortOf(hostBinding())
+	h, err := southbound.HostPortOf(hostBinding())
 	require.NoError(t, err)
 	ips := []netip.Addr{addr("192.0.2.11"), addr("2001:db8::b")}
 	plan := planHost(h, ips, parsed(t))
@@ -89,7 +90,7 @@ func TestHostIsSetUpAndTakenBack(t *testing.T) {
 
 	// The node's pod networks change; somebody removes a rule.
 	netlab.Run(t, "ip rule del pref 50 ipproto udp")
-	other, err := hostPortOf(hostBinding())
+	other, err := southbound.HostPortOf(hostBinding())
 	require.NoError(t, err)
 	other.Subnets = []netip.Prefix{prefixP("10.244.2.0/24")}
 	other.Addresses = []netip.Prefix{prefixP("10.244.2.2/24")}

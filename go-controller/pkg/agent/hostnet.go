@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
+	"github.com/woven-network/woven/go-controller/pkg/agent/southbound"
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/ipam"
 	"github.com/woven-network/woven/go-controller/pkg/nodelink"
@@ -69,7 +70,7 @@ type hostRule struct {
 }
 
 // planHost is pure: what the node's port and the configuration make of the host.
-func planHost(h hostPort, ips []netip.Addr, c *config.Parsed) hostPlan {
+func planHost(h southbound.HostPort, ips []netip.Addr, c *config.Parsed) hostPlan {
 	p := hostPlan{Addresses: h.Addresses}
 	for _, subnet := range h.Subnets {
 		is4, router := subnet.Addr().Is4(), ipam.Router(subnet)

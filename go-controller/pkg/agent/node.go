@@ -12,8 +12,9 @@ import (
 	"github.com/go-logr/logr"
 
 	"github.com/woven-network/woven/go-controller/pkg/agent/bridge"
+	"github.com/woven-network/woven/go-controller/pkg/agent/ovs"
+	"github.com/woven-network/woven/go-controller/pkg/agent/southbound"
 	"github.com/woven-network/woven/go-controller/pkg/config"
-	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
 )
 
 // ready is what CNI commands need of a node whose loop has come to its end.
@@ -30,7 +31,7 @@ type node struct {
 	ips    []netip.Addr
 	config *config.Parsed
 	log    logr.Logger
-	local  *ovsdb.Client
+	local  *ovs.Database
 	flows  *bridge.Switch
 	// switchSocket is where ovs-vswitchd takes OpenFlow connections for br-ex.
 	switchSocket string
@@ -41,7 +42,7 @@ type node struct {
 	conflist string
 
 	// south is nil until the Southbound database has been reached.
-	south atomic.Pointer[ovsdb.Client]
+	south atomic.Pointer[southbound.Database]
 	// resting is set when the node was uninstalled under a running agent.
 	resting atomic.Bool
 	// turning is held during a turn.
@@ -53,7 +54,7 @@ type node struct {
 	// memory is what br-ex should have, as of the last turn that knew; the loop's own.
 	memory memory
 	// host is what the Southbound database last said of ovn0; the loop's own.
-	host *hostPort
+	host *southbound.HostPort
 	// began is when the turn under way, or what is done between two, began, in nanoseconds; 0 if there is nothing.
 	began atomic.Int64
 	// turns counts them.

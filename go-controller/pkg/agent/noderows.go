@@ -4,33 +4,35 @@ import (
 	"context"
 
 	"github.com/woven-network/woven/go-controller/pkg/agent/bridge"
+	"github.com/woven-network/woven/go-controller/pkg/agent/ovs"
+	"github.com/woven-network/woven/go-controller/pkg/agent/southbound"
 	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
 )
 
 // setRows makes the node's own rows in the Open_vSwitch database, in one transaction.
-func (n *node) setRows(session context.Context, up uplink, host *hostPort, mtu int) error {
+func (n *node) setRows(session context.Context, up uplink, host *southbound.HostPort, mtu int) error {
 	t, err := n.rows(session, up, host, mtu)
 	if err != nil {
 		return err
 	}
-	return t.commit(session)
+	return t.Commit(session)
 }
 
 // rows collects what differs from the rows as they should be.
-func (n *node) rows(session context.Context, up uplink, host *hostPort, mtu int) (*transaction, error) {
-	t := newTransaction(n.local)
-	root, err := switchRow(session, n.local)
+func (n *node) rows(session context.Context, up uplink, host *southbound.HostPort, mtu int) (*ovs.Transaction, error) {
+	t := ovs.NewTransaction(n.local)
+	root, err := ovs.Root(session, n.local)
 	if err != nil {
 		return nil, err
 	}
 	if root == nil {
 		// The rest follows when the row is there, which is an event.
-		t.initialize(n.externalIDs(up, ""))
+		t.Initialize(n.externalIDs(up, ""))
 		return t, nil
 	}
 	own := &vswitch.OpenvSwitch{UUID: root.UUID}
-	t.merge(own, &own.ExternalIDs, root.ExternalIDs, n.externalIDs(up, root.ExternalIDs[nodelink.OptionsKey]))
+	t.Merge(own, &own.ExternalIDs, root.ExternalIDs, n.externalIDs(up, root.ExternalIDs[nodelink.OptionsKey]))
 	return t, n.bridges(session, t, own, up, host, mtu)
 }
 
@@ -59,17 +61,17 @@ func (n *node) externalIDs(up uplink, options string) map[string]string {
 }
 
 // bridges makes br-int with ovn0, and br-ex with, when it has appeared, the NIC.
-func (n *node) bridges(session context.Context, t *transaction, root *vswitch.OpenvSwitch, up uplink, host *hostPort, mtu int) error {
+func (n *node) bridges(session context.Context, t *ovs.Transaction, root *vswitch.OpenvSwitch, up uplink, host *southbound.HostPort, mtu int) error {
 	secure, standalone := vswitch.BridgeFailModeSecure, vswitch.BridgeFailModeStandalone
-	br, err := bridgeRow(session, n.local, nodelink.IntegrationBridge)
+	br, err := ovs.Bridge(session, n.local, nodelink.IntegrationBridge)
 	if err != nil {
 		return err
 	}
-	t.bridge(root, br, vswitch.Bridge{
+	t.Bridge(root, br, vswitch.Bridge{
 		Name: nodelink.IntegrationBridge, DatapathType: n.config.Datapath, FailMode: &secure,
 		OtherConfig: map[string]string{"disable-in-band": "true"},
 	})
-	ovn0 := vswitch.Interface{Name: nodelink.HostInterface, Type: "internal", MTURequest: &mtu, ExternalIDs: map[string]string{keyIfaceID: n.hostName()}}
+	ovn0 := vswitch.Interface{Name: nodelink.HostInterface, Type: "internal", MTURequest: &mtu, ExternalIDs: map[string]string{ovs.IfaceID: n.hostName()}}
 	if host != nil {
 		mac := host.MAC.String()
 		ovn0.MAC = &mac
@@ -77,11 +79,11 @@ func (n *node) bridges(session context.Context, t *transaction, root *vswitch.Op
 	if err := n.setPort(session, t, br, nodelink.IntegrationBridge, vswitch.Port{Name: nodelink.HostInterface}, ovn0); err != nil {
 		return err
 	}
-	ex, err := bridgeRow(session, n.local, nodelink.ExternalBridge)
+	ex, err := ovs.Bridge(session, n.local, nodelink.ExternalBridge)
 	if err != nil {
 		return err
 	}
-	t.bridge(root, ex, vswitch.Bridge{
+	t.Bridge(root, ex, vswitch.Bridge{
 		// Standalone: between a start of ovs-vswitchd and the agent's flows, br-ex is a plain switch, so that the node
 		// stays reachable even if the agent never comes.
 		Name: nodelink.ExternalBridge, DatapathType: n.config.Datapath, FailMode: &standalone,
@@ -102,15 +104,15 @@ func (n *node) bridges(session context.Context, t *transaction, root *vswitch.Op
 		vswitch.Port{Name: up.memory.NIC, OtherConfig: map[string]string{"transient": "true"}}, vswitch.Interface{Name: up.memory.NIC})
 }
 
-func (n *node) setPort(session context.Context, t *transaction, on *vswitch.Bridge, bridge string, port vswitch.Port, i vswitch.Interface) error {
-	haveP, err := portRow(session, n.local, port.Name)
+func (n *node) setPort(session context.Context, t *ovs.Transaction, on *vswitch.Bridge, bridge string, port vswitch.Port, i vswitch.Interface) error {
+	haveP, err := ovs.Port(session, n.local, port.Name)
 	if err != nil {
 		return err
 	}
-	haveI, err := interfaceRow(session, n.local, i.Name)
+	haveI, err := ovs.Interface(session, n.local, i.Name)
 	if err != nil {
 		return err
 	}
-	t.port(on, bridge, haveP, haveI, port, i)
+	t.Port(on, bridge, haveP, haveI, port, i)
 	return nil
 }

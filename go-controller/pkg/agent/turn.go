@@ -13,10 +13,10 @@ import (
 
 	"github.com/woven-network/woven/go-controller/pkg/agent/bridge"
 	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
+	"github.com/woven-network/woven/go-controller/pkg/agent/ovs"
+	"github.com/woven-network/woven/go-controller/pkg/agent/southbound"
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/nodelink"
-	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
-	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
 )
 
 // turn compares everything with what it should be and changes the difference. Each step returns an error when the next
@@ -65,7 +65,7 @@ func (n *node) during(ctx context.Context, f func(session context.Context) error
 
 // compare is a turn during one connection to the Open_vSwitch database.
 func (n *node) compare(session context.Context) error {
-	plan := planHost(hostPort{}, n.ips, n.config)
+	plan := planHost(southbound.HostPort{}, n.ips, n.config)
 	up, err := n.uplink(session, plan.Aliases)
 	if err != nil {
 		return err
@@ -130,7 +130,9 @@ func (n *node) session(ctx context.Context) (context.Context, error) {
 }
 
 // present returns the context of a database's connection if there is one now.
-func present(ctx context.Context, database *ovsdb.Client) (context.Context, error) {
+func present(ctx context.Context, database interface {
+	Session(context.Context) (context.Context, error)
+}) (context.Context, error) {
 	attempt, cancel := context.WithTimeout(ctx, sessionTimeout)
 	defer cancel()
 	return database.Session(attempt)
@@ -138,7 +140,7 @@ func present(ctx context.Context, database *ovsdb.Client) (context.Context, erro
 
 // southbound returns the Southbound database and the context of its connection, or nil: nothing may wait for it, for the
 // way there may be what this loop has to repair.
-func (n *node) southbound(ctx context.Context) (*ovsdb.Client, context.Context) {
+func (n *node) southbound(ctx context.Context) (*southbound.Database, context.Context) {
 	south := n.south.Load()
 	if south == nil {
 		return nil, nil
@@ -156,7 +158,7 @@ func (n *node) rescue() (away bool, err error) {
 		return false, nil
 	}
 	if n.memory.NIC == "" {
-		if n.memory, err = recall(n.ips, planHost(hostPort{}, n.ips, n.config).Aliases); err != nil {
+		if n.memory, err = recall(n.ips, planHost(southbound.HostPort{}, n.ips, n.config).Aliases); err != nil {
 			return false, err
 		}
 	}
@@ -172,7 +174,7 @@ func podMTU(underlay, limit int) int {
 }
 
 func (n *node) uplink(ctx context.Context, own []netip.Prefix) (uplink, error) {
-	ex, err := bridgeRow(ctx, n.local, nodelink.ExternalBridge)
+	ex, err := ovs.Bridge(ctx, n.local, nodelink.ExternalBridge)
 	if err != nil {
 		return uplink{}, err
 	}
@@ -185,21 +187,21 @@ func (n *node) uplink(ctx context.Context, own []netip.Prefix) (uplink, error) {
 	return findUplink(remembered, n.ips, own)
 }
 
-// hostPort returns what the Southbound database says of ovn0, or last said: a database that restarts is empty for a
+// southbound.HostPort returns what the Southbound database says of ovn0, or last said: a database that restarts is empty for a
 // moment. Nil as long as it has said nothing.
-func (n *node) hostPort(ctx context.Context) (*hostPort, error) {
+func (n *node) hostPort(ctx context.Context) (*southbound.HostPort, error) {
 	south, session := n.southbound(ctx)
 	if south == nil {
 		return n.host, nil
 	}
-	b, err := binding(session, south, n.hostName())
+	b, err := south.Binding(session, n.hostName())
 	if session.Err() != nil {
 		return n.host, nil
 	}
 	if err != nil || b == nil {
 		return n.host, err
 	}
-	h, err := hostPortOf(b)
+	h, err := southbound.HostPortOf(b)
 	if err != nil {
 		return nil, err
 	}
@@ -209,11 +211,11 @@ func (n *node) hostPort(ctx context.Context) (*hostPort, error) {
 
 // takeNIC moves addresses and routes once both interfaces are there, and returns the NIC's OpenFlow port.
 func (n *node) takeNIC(ctx context.Context, up uplink) (int, error) {
-	i, err := interfaceRow(ctx, n.local, up.memory.NIC)
+	i, err := ovs.Interface(ctx, n.local, up.memory.NIC)
 	if err != nil {
 		return 0, err
 	}
-	port, err := ofport(i)
+	port, err := ovs.Ofport(i)
 	if err != nil {
 		return 0, err
 	}
@@ -248,7 +250,7 @@ func (n *node) userspace() bool { return n.config.Datapath == "netdev" }
 
 // setFlows changes br-ex's flows when they should be others, or when there is reason to doubt that they are there.
 func (n *node) setFlows(ctx context.Context, up uplink, nic int) (patch int, err error) {
-	if patch, err = patchPort(ctx, n.local); err != nil {
+	if patch, err = ovs.PatchPort(ctx, n.local); err != nil {
 		return 0, err
 	}
 	want, err := bridge.Facts{
@@ -277,7 +279,7 @@ func (n *node) setFlows(ctx context.Context, up uplink, nic int) (patch int, err
 }
 
 // setHost sets up ovn0 once ovs-vswitchd has made it and OVN has connected it.
-func (n *node) setHost(ctx context.Context, h hostPort, ex netlink.Link) error {
+func (n *node) setHost(ctx context.Context, h southbound.HostPort, ex netlink.Link) error {
 	link, err := kernel.Link(nodelink.HostInterface)
 	if err != nil {
 		return err
@@ -293,15 +295,12 @@ func (n *node) setHost(ctx context.Context, h hostPort, ex netlink.Link) error {
 	if err := planHost(h, n.ips, n.config).apply(link, ex); err != nil {
 		return err
 	}
-	i, err := interfaceRow(ctx, n.local, nodelink.HostInterface)
+	i, err := ovs.Interface(ctx, n.local, nodelink.HostInterface)
 	if err != nil {
 		return err
 	}
-	if !installed(i) {
+	if !ovs.Installed(i) {
 		return waiting("ovn-controller to install the flows of " + nodelink.HostInterface)
 	}
 	return nil
 }
-
-// installed tells whether ovn-controller has installed an interface's flows (ovn-controller(8), ovn-installed).
-func installed(i *vswitch.Interface) bool { return i != nil && i.ExternalIDs[keyInstalled] == "true" }

@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/woven-network/woven/go-controller/pkg/agent/netlab"
+	"github.com/woven-network/woven/go-controller/pkg/agent/ovs"
+	"github.com/woven-network/woven/go-controller/pkg/agent/southbound"
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/schema"
 	"github.com/woven-network/woven/go-controller/pkg/ovsdb/ovsdbtest"
@@ -22,10 +24,10 @@ import (
 func TestTheLoopWaitsForNoDatabase(t *testing.T) {
 	aNode(t)
 	server, southServer := ovsdbtest.Start(t, schema.Vswitch), ovsdbtest.Start(t, schema.Southbound)
-	local, err := dialLocal(t.Context(), server.Remote, logr.Discard())
+	local, err := ovs.Dial(t.Context(), server.Remote, logr.Discard())
 	require.NoError(t, err)
 	t.Cleanup(local.Close)
-	south, err := dialSouthbound(t.Context(), config.OVN{Southbound: southServer.Remote}, "a", logr.Discard())
+	south, err := southbound.Dial(t.Context(), config.OVN{Southbound: southServer.Remote}, "a", logr.Discard())
 	require.NoError(t, err)
 	t.Cleanup(south.Close)
 	kernel := parsed(t)

@@ -13,12 +13,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
+	"github.com/woven-network/woven/go-controller/pkg/agent/ovs"
 	"github.com/woven-network/woven/go-controller/pkg/agent/podlink"
+	"github.com/woven-network/woven/go-controller/pkg/agent/southbound"
 	"github.com/woven-network/woven/go-controller/pkg/cni"
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
-	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
 )
 
 // uninstallTimeout bounds the wait for the Open_vSwitch database, without which nothing is known.
@@ -38,7 +39,7 @@ func Uninstall(ctx context.Context, o Options) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, uninstallTimeout)
 	defer cancel()
-	local, err := dialLocal(ctx, "unix:"+filepath.Join(o.OVSRunDir, "db.sock"), o.Log)
+	local, err := ovs.Dial(ctx, "unix:"+filepath.Join(o.OVSRunDir, "db.sock"), o.Log)
 	if err != nil {
 		return err
 	}
@@ -72,7 +73,7 @@ func (s *server) uninstall(ctx context.Context) error {
 
 // takeBack removes everything in the order that keeps the node reachable: pods and the host's ways to them first,
 // then the NIC gets back what br-ex has, and the bridges go last.
-func takeBack(ctx context.Context, local *ovsdb.Client, name string, ips []netip.Addr, c *config.Parsed, confDir string) error {
+func takeBack(ctx context.Context, local *ovs.Database, name string, ips []netip.Addr, c *config.Parsed, confDir string) error {
 	if err := removeFile(filepath.Join(confDir, conflistName)); err != nil {
 		return err
 	}
@@ -90,7 +91,7 @@ func takeBack(ctx context.Context, local *ovsdb.Client, name string, ips []netip
 }
 
 // removePods takes the interfaces from pods that still run; they have no network from here on.
-func removePods(session context.Context, local *ovsdb.Client) error {
+func removePods(session context.Context, local *ovs.Database) error {
 	a := attachments{local}
 	rows, err := a.list(session)
 	if err != nil {
@@ -131,8 +132,8 @@ func removeHost() error {
 
 // giveBack moves addresses and routes from br-ex to the NIC and removes the bridges. br-ex keeps its port until
 // the NIC can answer, so the node is reachable at every moment.
-func giveBack(session context.Context, local *ovsdb.Client, n *node) error {
-	ex, err := bridgeRow(session, local, nodelink.ExternalBridge)
+func giveBack(session context.Context, local *ovs.Database, n *node) error {
+	ex, err := ovs.Bridge(session, local, nodelink.ExternalBridge)
 	if err != nil {
 		return err
 	}
@@ -149,36 +150,36 @@ func giveBack(session context.Context, local *ovsdb.Client, n *node) error {
 }
 
 // giveBackRows removes the node's rows from the Open_vSwitch database.
-func giveBackRows(session context.Context, local *ovsdb.Client, n *node) error {
-	root, err := switchRow(session, local)
+func giveBackRows(session context.Context, local *ovs.Database, n *node) error {
+	root, err := ovs.Root(session, local)
 	if err != nil || root == nil {
 		return err
 	}
-	t := newTransaction(local)
+	t := ovs.NewTransaction(local)
 	own := &vswitch.OpenvSwitch{UUID: root.UUID}
 	for _, name := range []string{nodelink.IntegrationBridge, nodelink.ExternalBridge} {
-		b, err := bridgeRow(session, local, name)
+		b, err := ovs.Bridge(session, local, name)
 		if err != nil {
 			return err
 		}
 		if b != nil {
-			t.deleteBridge(own, b)
+			t.DeleteBridge(own, b)
 		}
 	}
 	// Without these an ovn-controller that runs on has no Southbound database. It makes br-int anew all the same
 	// (OVN 25.03), but an empty one.
 	ours := n.externalIDs(uplink{nic: &netlink.Dummy{}}, "")
 	others := nodelink.Gateway{}.Merge(root.ExternalIDs[nodelink.OptionsKey])
-	t.forget(own, &own.ExternalIDs, root.ExternalIDs, func(key string) bool { return ours[key] == "" && (key != nodelink.OptionsKey || others != "") })
+	t.Forget(own, &own.ExternalIDs, root.ExternalIDs, func(key string) bool { return ours[key] == "" && (key != nodelink.OptionsKey || others != "") })
 	if others != "" {
-		t.merge(own, &own.ExternalIDs, root.ExternalIDs, map[string]string{nodelink.OptionsKey: others})
+		t.Merge(own, &own.ExternalIDs, root.ExternalIDs, map[string]string{nodelink.OptionsKey: others})
 	}
-	return t.commit(session)
+	return t.Commit(session)
 }
 
 // restoreNIC gives the NIC what br-ex has from it.
 func restoreNIC(remembered memory, n *node) error {
-	own := planHost(hostPort{}, n.ips, n.config).Aliases
+	own := planHost(southbound.HostPort{}, n.ips, n.config).Aliases
 	if remembered.NIC == "" {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package agent
+package ovs
 
 import (
 	"context"
@@ -10,35 +10,38 @@ import (
 	libovsdb "github.com/ovn-kubernetes/libovsdb/ovsdb"
 
 	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
-	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
 )
 
-// This file alone writes to the node's own database. renamed.go has the one write of an agent to the Southbound
+// This file alone writes to the node's own database. southbound/renamed.go has the one write of an agent to the Southbound
 // database; the Northbound one is nbsync's. The linter refuses any other call of Transact.
 
-// transaction collects operations that are made from the cache of one connection and sent over the same.
-type transaction struct {
-	c   *ovsdb.Client
+// Transaction collects operations that are made from the cache of one connection and sent over the same.
+type Transaction struct {
+	c   *Database
 	ops []libovsdb.Operation
 	// bridges maps the names of bridges that this transaction makes to their named-uuids.
 	bridges map[string]string
 	err     error
 }
 
-func newTransaction(c *ovsdb.Client) *transaction {
-	return &transaction{c: c, bridges: map[string]string{}}
+// NewTransaction returns one without operations.
+func NewTransaction(c *Database) *Transaction {
+	return &Transaction{c: c, bridges: map[string]string{}}
 }
 
-func (t *transaction) add(ops []libovsdb.Operation, err error) {
+func (t *Transaction) add(ops []libovsdb.Operation, err error) {
 	if err != nil && t.err == nil {
 		t.err = err
 	}
 	t.ops = append(t.ops, ops...)
 }
 
-// commit sends the operations, if there are any. The session must be the one in which the cache was read.
-func (t *transaction) commit(session context.Context) error {
-	if t.err != nil || len(t.ops) == 0 {
+// Empty tells that there is nothing to write.
+func (t *Transaction) Empty() bool { return t.err == nil && len(t.ops) == 0 }
+
+// Commit sends the operations, if there are any. The session must be the one in which the cache was read.
+func (t *Transaction) Commit(session context.Context) error {
+	if t.err != nil || t.Empty() {
 		return t.err
 	}
 	results, err := t.c.Transact(session, t.ops...)
@@ -51,14 +54,14 @@ func (t *transaction) commit(session context.Context) error {
 	return nil
 }
 
-// initialize makes the row of the table Open_vSwitch in an empty database, as `ovs-vsctl init` does. It must have a
+// Initialize makes the row of the table Open_vSwitch in an empty database, as `ovs-vsctl init` does. It must have a
 // value: libovsdb 0.8.1 leaves an empty row out of the operation, and the server refuses that.
-func (t *transaction) initialize(externalIDs map[string]string) {
+func (t *Transaction) Initialize(externalIDs map[string]string) {
 	t.add(t.c.Create(&vswitch.OpenvSwitch{UUID: "open_vswitch", ExternalIDs: externalIDs}))
 }
 
-// bridge makes a bridge with its local port, or changes what differs. Other keys of its maps are left.
-func (t *transaction) bridge(root *vswitch.OpenvSwitch, have *vswitch.Bridge, want vswitch.Bridge) {
+// Bridge makes a bridge with its local port, or changes what differs. Other keys of its maps are left.
+func (t *Transaction) Bridge(root *vswitch.OpenvSwitch, have *vswitch.Bridge, want vswitch.Bridge) {
 	if have != nil {
 		changed := []any{}
 		now := &vswitch.Bridge{UUID: have.UUID, DatapathType: want.DatapathType, FailMode: want.FailMode}
@@ -71,8 +74,8 @@ func (t *transaction) bridge(root *vswitch.OpenvSwitch, have *vswitch.Bridge, wa
 		if len(changed) > 0 {
 			t.add(t.c.Where(now).Update(now, changed...))
 		}
-		t.merge(now, &now.OtherConfig, have.OtherConfig, want.OtherConfig)
-		t.merge(now, &now.ExternalIDs, have.ExternalIDs, want.ExternalIDs)
+		t.Merge(now, &now.OtherConfig, have.OtherConfig, want.OtherConfig)
+		t.Merge(now, &now.ExternalIDs, have.ExternalIDs, want.ExternalIDs)
 		return
 	}
 	want.UUID = uuidName("bridge", want.Name)
@@ -83,15 +86,15 @@ func (t *transaction) bridge(root *vswitch.OpenvSwitch, have *vswitch.Bridge, wa
 	t.bridges[want.Name] = want.UUID
 }
 
-// port makes a port with one interface on a bridge, or changes what differs. A zero MTURequest or MAC leaves what
+// Port makes a port with one interface on a bridge, or changes what differs. A zero MTURequest or MAC leaves what
 // is there.
-func (t *transaction) port(on *vswitch.Bridge, bridge string, haveP *vswitch.Port, haveI *vswitch.Interface, port vswitch.Port, i vswitch.Interface) {
+func (t *Transaction) Port(on *vswitch.Bridge, bridge string, haveP *vswitch.Port, haveI *vswitch.Interface, port vswitch.Port, i vswitch.Interface) {
 	if haveP == nil || haveI == nil {
-		t.attach(on, bridge, port, i)
+		t.Attach(on, bridge, port, i)
 		return
 	}
 	p := &vswitch.Port{UUID: haveP.UUID}
-	t.merge(p, &p.OtherConfig, haveP.OtherConfig, port.OtherConfig)
+	t.Merge(p, &p.OtherConfig, haveP.OtherConfig, port.OtherConfig)
 	now := &vswitch.Interface{UUID: haveI.UUID, MTURequest: i.MTURequest, MAC: i.MAC}
 	changed := []any{}
 	if i.MTURequest != nil && (haveI.MTURequest == nil || *haveI.MTURequest != *i.MTURequest) {
@@ -103,11 +106,11 @@ func (t *transaction) port(on *vswitch.Bridge, bridge string, haveP *vswitch.Por
 	if len(changed) > 0 {
 		t.add(t.c.Where(now).Update(now, changed...))
 	}
-	t.merge(now, &now.ExternalIDs, haveI.ExternalIDs, i.ExternalIDs)
+	t.Merge(now, &now.ExternalIDs, haveI.ExternalIDs, i.ExternalIDs)
 }
 
-// attach makes a port with one interface on a bridge that exists or that this transaction makes.
-func (t *transaction) attach(on *vswitch.Bridge, bridge string, port vswitch.Port, i vswitch.Interface) {
+// Attach makes a port with one interface on a bridge that exists or that this transaction makes.
+func (t *Transaction) Attach(on *vswitch.Bridge, bridge string, port vswitch.Port, i vswitch.Interface) {
 	uuid := t.newPort(port, i)
 	if on == nil {
 		on = &vswitch.Bridge{UUID: t.bridges[bridge]}
@@ -115,7 +118,7 @@ func (t *transaction) attach(on *vswitch.Bridge, bridge string, port vswitch.Por
 	t.insert(on, &on.Ports, uuid)
 }
 
-func (t *transaction) newPort(port vswitch.Port, i vswitch.Interface) string {
+func (t *Transaction) newPort(port vswitch.Port, i vswitch.Interface) string {
 	i.UUID, port.UUID = uuidName("interface", i.Name), uuidName("port", port.Name)
 	port.Interfaces = []string{i.UUID}
 	t.add(t.c.Create(&i))
@@ -123,18 +126,18 @@ func (t *transaction) newPort(port vswitch.Port, i vswitch.Interface) string {
 	return port.UUID
 }
 
-// detach removes a port from a bridge; ovsdb-server collects the rows that nothing refers to.
-func (t *transaction) detach(from *vswitch.Bridge, port *vswitch.Port) {
+// Detach removes a port from a bridge; ovsdb-server collects the rows that nothing refers to.
+func (t *Transaction) Detach(from *vswitch.Bridge, port *vswitch.Port) {
 	t.mutate(from, &from.Ports, libovsdb.MutateOperationDelete, []string{port.UUID})
 }
 
-// deleteBridge removes a bridge with its ports.
-func (t *transaction) deleteBridge(root *vswitch.OpenvSwitch, b *vswitch.Bridge) {
+// DeleteBridge removes a bridge with its ports.
+func (t *Transaction) DeleteBridge(root *vswitch.OpenvSwitch, b *vswitch.Bridge) {
 	t.mutate(root, &root.Bridges, libovsdb.MutateOperationDelete, []string{b.UUID})
 }
 
-// merge sets the keys of want in a map column.
-func (t *transaction) merge(row model.Model, column *map[string]string, have, want map[string]string) {
+// Merge sets the keys of want in a map column.
+func (t *Transaction) Merge(row model.Model, column *map[string]string, have, want map[string]string) {
 	old, now := map[string]string{}, map[string]string{}
 	for k, v := range want {
 		h, ok := have[k]
@@ -155,8 +158,8 @@ func (t *transaction) merge(row model.Model, column *map[string]string, have, wa
 	}
 }
 
-// forget removes the keys of a map column that keep refuses.
-func (t *transaction) forget(row model.Model, column *map[string]string, have map[string]string, keep func(key string) bool) {
+// Forget removes the keys of a map column that keep refuses.
+func (t *Transaction) Forget(row model.Model, column *map[string]string, have map[string]string, keep func(key string) bool) {
 	old := maps.Clone(have)
 	maps.DeleteFunc(old, func(k, _ string) bool { return keep(k) })
 	if len(old) > 0 {
@@ -164,11 +167,11 @@ func (t *transaction) forget(row model.Model, column *map[string]string, have ma
 	}
 }
 
-func (t *transaction) insert(row model.Model, column *[]string, uuid string) {
+func (t *Transaction) insert(row model.Model, column *[]string, uuid string) {
 	t.mutate(row, column, libovsdb.MutateOperationInsert, []string{uuid})
 }
 
-func (t *transaction) mutate(row model.Model, column any, op libovsdb.Mutator, value any) {
+func (t *Transaction) mutate(row model.Model, column any, op libovsdb.Mutator, value any) {
 	t.add(t.c.Where(row).Mutate(row, model.Mutation{Field: column, Mutator: op, Value: value}))
 }
 

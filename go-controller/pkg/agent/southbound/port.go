@@ -1,4 +1,4 @@
-package agent
+package southbound
 
 import (
 	"fmt"
@@ -12,8 +12,8 @@ import (
 	"github.com/woven-network/woven/go-controller/pkg/ovn/sb"
 )
 
-// hostPort is what the Southbound database says of the node's own port, ovn0.
-type hostPort struct {
+// HostPort is what the Southbound database says of the node's own port, ovn0.
+type HostPort struct {
 	MAC net.HardwareAddr
 	// Addresses are ovn0's, with the prefix lengths of the node's pod networks.
 	Addresses []netip.Prefix
@@ -21,17 +21,17 @@ type hostPort struct {
 	Subnets []netip.Prefix
 }
 
-// podPort is what it says of a pod's port.
-type podPort struct {
+// PodPort is what it says of a pod's port.
+type PodPort struct {
 	MAC net.HardwareAddr
 	// Addresses have the prefix lengths of the node's pod networks; Gateways are the routers in them, in the same order.
 	Addresses []netip.Prefix
 	Gateways  []netip.Addr
 }
 
-// hostPortOf reads the Port_Binding of the node's own port.
-func hostPortOf(b *sb.PortBinding) (hostPort, error) {
-	var h hostPort
+// HostPortOf reads the Port_Binding of the node's own port.
+func HostPortOf(b *sb.PortBinding) (HostPort, error) {
+	var h HostPort
 	for _, text := range strings.Fields(b.ExternalIDs[nodelink.SubnetsKey]) {
 		p, err := netip.ParsePrefix(text)
 		if err != nil {
@@ -47,9 +47,9 @@ func hostPortOf(b *sb.PortBinding) (hostPort, error) {
 	return h, err
 }
 
-// podPortOf reads the Port_Binding of a pod in the node's pod networks.
-func podPortOf(b *sb.PortBinding, subnets []netip.Prefix) (podPort, error) {
-	var p podPort
+// PodPortOf reads the Port_Binding of a pod in the node's pod networks.
+func PodPortOf(b *sb.PortBinding, subnets []netip.Prefix) (PodPort, error) {
+	var p PodPort
 	var err error
 	p.MAC, p.Addresses, err = addressesOf(b, subnets)
 	for _, a := range p.Addresses {

@@ -1,6 +1,7 @@
-package agent
+package southbound
 
 import (
+	"net/netip"
 	"testing"
 
 	"github.com/go-logr/logr"
@@ -15,7 +16,7 @@ import (
 // A machine that comes back under another name has its tunnel address for itself; other machines keep theirs.
 func TestARenamedMachineTakesItsAddressBack(t *testing.T) {
 	server := ovsdbtest.Start(t, schema.Southbound)
-	south, err := dialSouthbound(t.Context(), config.OVN{Southbound: server.Remote}, "new", logr.Discard())
+	south, err := Dial(t.Context(), config.OVN{Southbound: server.Remote}, "new", logr.Discard())
 	require.NoError(t, err)
 	t.Cleanup(south.Close)
 	transact := func(operations ...libovsdb.Operation) []libovsdb.OperationResult {
@@ -44,12 +45,12 @@ func TestARenamedMachineTakesItsAddressBack(t *testing.T) {
 	register("old", "192.0.2.11")
 	register("other", "192.0.2.12")
 	for range 2 {
-		require.NoError(t, evict(t.Context(), south, "new", addr("192.0.2.11"), logr.Discard()))
+		require.NoError(t, south.Evict(t.Context(), "new", netip.MustParseAddr("192.0.2.11"), logr.Discard()))
 		require.Equal(t, []any{"other"}, names("Encap", "chassis_name"))
 		require.Equal(t, []any{"other"}, names("Chassis", "name"))
 		require.Equal(t, []any{"other"}, names("Chassis_Private", "name"))
 	}
 	register("new", "192.0.2.11")
-	require.NoError(t, evict(t.Context(), south, "new", addr("192.0.2.11"), logr.Discard()))
+	require.NoError(t, south.Evict(t.Context(), "new", netip.MustParseAddr("192.0.2.11"), logr.Discard()))
 	require.ElementsMatch(t, []any{"other", "new"}, names("Chassis", "name"))
 }

@@ -1,4 +1,4 @@
-package agent
+package southbound
 
 import (
 	"context"
@@ -9,18 +9,17 @@ import (
 	libovsdb "github.com/ovn-kubernetes/libovsdb/ovsdb"
 
 	"github.com/woven-network/woven/go-controller/pkg/ovn/sb"
-	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
 )
 
-// evict removes the chassis of other names that claim this machine's tunnel address: what it was called before it was
+// Evict removes the chassis of other names that claim this machine's tunnel address: what it was called before it was
 // renamed. The Southbound database has one Encap for an address, so ovn-controller could not register otherwise. An
 // agent does it once, when it starts: two machines that were given one address shall not do it to each other for ever.
-func evict(ctx context.Context, south *ovsdb.Client, name string, tunnel netip.Addr, log logr.Logger) error {
+func (d *Database) Evict(ctx context.Context, name string, tunnel netip.Addr, log logr.Logger) error {
 	is := func(column, value string) []libovsdb.Condition {
 		return []libovsdb.Condition{libovsdb.NewCondition(column, libovsdb.ConditionEqual, value)}
 	}
 	transact := func(operations ...libovsdb.Operation) ([]libovsdb.OperationResult, error) {
-		results, err := south.Transact(ctx, operations...)
+		results, err := d.Transact(ctx, operations...)
 		if err == nil {
 			_, err = libovsdb.CheckOperationResults(results, operations)
 		}
