@@ -63,7 +63,7 @@ func newRuntime(t *testing.T) *runtimeTest {
 	n.south.Store(south)
 	s := newServer(Options{Log: logr.Discard()}, n, newMetrics(prometheus.NewRegistry(), n))
 	t.Cleanup(func() { netlab.Run(t, "for l in $(ip -br link | grep -o '^w[0-9a-f]*'); do ip link del $l; done") })
-	s.timeout = patience
+	s.timeout = netlab.Patience
 	listenLocal(local, s.news, n.wake, n.doubted.add)
 	listenSouthbound(south, s.news, n.wake)
 	return &runtimeTest{server: s, t: t, south: writer}
@@ -309,7 +309,7 @@ func TestAttachmentsOfVanishedSandboxesGo(t *testing.T) {
 	require.Eventually(t, func() bool {
 		b, err := r.node.south.Load().BindingOfUID(t.Context(), "2")
 		return err == nil && b != nil
-	}, patience, time.Millisecond)
+	}, netlab.Patience, time.Millisecond)
 	require.Error(t, r.node.settleDoubts(t.Context()))
 	left, err = r.attachments().list(t.Context())
 	require.NoError(t, err)

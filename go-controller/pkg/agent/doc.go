@@ -15,24 +15,12 @@ package agent
 // Keys of external_ids that are ours, beside nodelink.SubnetsKey.
 const (
 	prefix = "woven.network/"
-	// keyUplink, in the Bridge row of br-ex: what was taken from the NIC (type memory).
-	keyUplink = prefix + "uplink"
-	// The others are in the Interface row of a pod and hold all state of its CNI attachment.
+	// They are in the Interface row of a pod and hold all state of its CNI attachment.
 	keyContainer = prefix + "container"
 	keyIfName    = prefix + "ifname"
 	keySandbox   = prefix + "sandbox"
 	keyAddresses = prefix + "addresses"
 	keyGateways  = prefix + "gateways"
-)
-
-// Routing tables of our own.
-const (
-	// nodePortTable is for the node's connections to its own node ports.
-	nodePortTable = 8787
-	// closedTable drops what the host would forward to pods and Services.
-	closedTable = 8788
-	// podsTable drops what came from a pod and is not for the host itself.
-	podsTable = 8789
 )
 
 // geneveOverhead is what Geneve takes from the underlay's MTU: 20 (IPv4) or 40 (IPv6) + 8 (UDP) + 8 (Geneve) +

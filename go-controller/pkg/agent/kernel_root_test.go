@@ -17,7 +17,7 @@ import (
 
 func TestTheKernelWakesTheLoop(t *testing.T) {
 	netlab.Enter(t)
-	netlab.Device(t, "eth0", nicMAC)
+	netlab.Device(t, "eth0", netlab.NICMAC)
 	ctx, cancel := context.WithCancel(t.Context())
 	woken := make(chan struct{}, 100)
 	doubted := make(chan string, 100)
@@ -47,7 +47,7 @@ func TestTheKernelWakesTheLoop(t *testing.T) {
 		netlab.Run(t, change)
 		select {
 		case <-woken:
-		case <-time.After(patience):
+		case <-time.After(netlab.Patience):
 			t.Fatalf("%s woke nobody", change)
 		}
 	}

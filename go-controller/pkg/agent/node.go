@@ -14,6 +14,7 @@ import (
 	"github.com/woven-network/woven/go-controller/pkg/agent/bridge"
 	"github.com/woven-network/woven/go-controller/pkg/agent/ovs"
 	"github.com/woven-network/woven/go-controller/pkg/agent/southbound"
+	"github.com/woven-network/woven/go-controller/pkg/agent/uplink"
 	"github.com/woven-network/woven/go-controller/pkg/config"
 )
 
@@ -52,7 +53,7 @@ type node struct {
 	// applied are the flows' cookies at the last turn that looked at them; the loop's own.
 	applied []uint64
 	// memory is what br-ex should have, as of the last turn that knew; the loop's own.
-	memory memory
+	memory uplink.Memory
 	// host is what the Southbound database last said of ovn0; the loop's own.
 	host *southbound.HostPort
 	// began is when the turn under way, or what is done between two, began, in nanoseconds; 0 if there is nothing.

@@ -6,12 +6,13 @@ import (
 	"github.com/woven-network/woven/go-controller/pkg/agent/bridge"
 	"github.com/woven-network/woven/go-controller/pkg/agent/ovs"
 	"github.com/woven-network/woven/go-controller/pkg/agent/southbound"
+	"github.com/woven-network/woven/go-controller/pkg/agent/uplink"
 	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
 )
 
 // setRows makes the node's own rows in the Open_vSwitch database, in one transaction.
-func (n *node) setRows(session context.Context, up uplink, host *southbound.HostPort, mtu int) error {
+func (n *node) setRows(session context.Context, up uplink.Uplink, host *southbound.HostPort, mtu int) error {
 	t, err := n.rows(session, up, host, mtu)
 	if err != nil {
 		return err
@@ -20,7 +21,7 @@ func (n *node) setRows(session context.Context, up uplink, host *southbound.Host
 }
 
 // rows collects what differs from the rows as they should be.
-func (n *node) rows(session context.Context, up uplink, host *southbound.HostPort, mtu int) (*ovs.Transaction, error) {
+func (n *node) rows(session context.Context, up uplink.Uplink, host *southbound.HostPort, mtu int) (*ovs.Transaction, error) {
 	t := ovs.NewTransaction(n.local)
 	root, err := ovs.Root(session, n.local)
 	if err != nil {
@@ -28,11 +29,11 @@ func (n *node) rows(session context.Context, up uplink, host *southbound.HostPor
 	}
 	if root == nil {
 		// The rest follows when the row is there, which is an event.
-		t.Initialize(n.externalIDs(up, ""))
+		t.Initialize(n.externalIDs(up.Gateway(n.ips), ""))
 		return t, nil
 	}
 	own := &vswitch.OpenvSwitch{UUID: root.UUID}
-	t.Merge(own, &own.ExternalIDs, root.ExternalIDs, n.externalIDs(up, root.ExternalIDs[nodelink.OptionsKey]))
+	t.Merge(own, &own.ExternalIDs, root.ExternalIDs, n.externalIDs(up.Gateway(n.ips), root.ExternalIDs[nodelink.OptionsKey]))
 	return t, n.bridges(session, t, own, up, host, mtu)
 }
 
@@ -40,7 +41,7 @@ func (n *node) rows(session context.Context, up uplink, host *southbound.HostPor
 func (n *node) hostName() string { return nodelink.HostPort(n.name) }
 
 // externalIDs is what ovn-controller reads (ovn-controller(8)).
-func (n *node) externalIDs(up uplink, options string) map[string]string {
+func (n *node) externalIDs(gateway nodelink.Gateway, options string) map[string]string {
 	return map[string]string{
 		"system-id":                n.name,
 		"hostname":                 n.name,
@@ -56,12 +57,12 @@ func (n *node) externalIDs(up uplink, options string) map[string]string {
 		// A restarted ovn-controller keeps the flows it finds until it has computed its own.
 		"ovn-ofctrl-wait-before-clear": "2000",
 		"ct-zone-range":                bridge.OVNZones,
-		nodelink.OptionsKey:            up.gateway(n.ips).Merge(options),
+		nodelink.OptionsKey:            gateway.Merge(options),
 	}
 }
 
 // bridges makes br-int with ovn0, and br-ex with, when it has appeared, the NIC.
-func (n *node) bridges(session context.Context, t *ovs.Transaction, root *vswitch.OpenvSwitch, up uplink, host *southbound.HostPort, mtu int) error {
+func (n *node) bridges(session context.Context, t *ovs.Transaction, root *vswitch.OpenvSwitch, up uplink.Uplink, host *southbound.HostPort, mtu int) error {
 	secure, standalone := vswitch.BridgeFailModeSecure, vswitch.BridgeFailModeStandalone
 	br, err := ovs.Bridge(session, n.local, nodelink.IntegrationBridge)
 	if err != nil {
@@ -87,21 +88,21 @@ func (n *node) bridges(session context.Context, t *ovs.Transaction, root *vswitc
 		// Standalone: between a start of ovs-vswitchd and the agent's flows, br-ex is a plain switch, so that the node
 		// stays reachable even if the agent never comes.
 		Name: nodelink.ExternalBridge, DatapathType: n.config.Datapath, FailMode: &standalone,
-		OtherConfig: map[string]string{"hwaddr": up.memory.MAC, "disable-in-band": "true"},
-		ExternalIDs: map[string]string{keyUplink: up.memory.String()},
+		OtherConfig: map[string]string{"hwaddr": up.Memory.MAC, "disable-in-band": "true"},
+		ExternalIDs: map[string]string{uplink.Key: up.Memory.String()},
 	})
-	if ex == nil || up.ex == nil {
+	if ex == nil || up.Ex == nil {
 		// The NIC follows when br-ex is there to take its addresses, so that the time between is short.
 		return nil
 	}
-	underlay := up.memory.MTU
+	underlay := up.Memory.MTU
 	if err := n.setPort(session, t, ex, nodelink.ExternalBridge, vswitch.Port{Name: nodelink.ExternalBridge}, vswitch.Interface{Name: nodelink.ExternalBridge, Type: "internal", MTURequest: &underlay}); err != nil {
 		return err
 	}
 	// After a boot, what is transient is removed before ovs-vswitchd starts (see docs/pipeline-node.md): the kernel's
 	// datapath would otherwise take the NIC away from the host before an agent is there.
 	return n.setPort(session, t, ex, nodelink.ExternalBridge,
-		vswitch.Port{Name: up.memory.NIC, OtherConfig: map[string]string{"transient": "true"}}, vswitch.Interface{Name: up.memory.NIC})
+		vswitch.Port{Name: up.Memory.NIC, OtherConfig: map[string]string{"transient": "true"}}, vswitch.Interface{Name: up.Memory.NIC})
 }
 
 func (n *node) setPort(session context.Context, t *ovs.Transaction, on *vswitch.Bridge, bridge string, port vswitch.Port, i vswitch.Interface) error {

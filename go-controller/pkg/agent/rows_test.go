@@ -16,6 +16,7 @@ import (
 	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
 	"github.com/woven-network/woven/go-controller/pkg/agent/ovs"
 	"github.com/woven-network/woven/go-controller/pkg/agent/southbound"
+	"github.com/woven-network/woven/go-controller/pkg/agent/uplink"
 	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/schema"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
@@ -33,11 +34,11 @@ func localDatabase(t *testing.T) (*ovs.Database, context.Context) {
 	return c, session
 }
 
-func testUplink() uplink {
+func testUplink() uplink.Uplink {
 	mac := net.HardwareAddr{2, 0, 0, 0, 0, 11}
-	return uplink{
-		nic: &netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Name: "eth0", HardwareAddr: mac}},
-		memory: memory{NIC: "eth0", MAC: mac.String(), MTU: 1600, Boot: "b", State: kernel.State{
+	return uplink.Uplink{
+		NIC: &netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Name: "eth0", HardwareAddr: mac}},
+		Memory: uplink.Memory{NIC: "eth0", MAC: mac.String(), MTU: 1600, Boot: "b", State: kernel.State{
 			Addresses: has("192.0.2.11/24"), Routes: []kernel.Route{via("0.0.0.0/0", "192.0.2.1", 0)},
 		}},
 	}
@@ -100,7 +101,7 @@ br-ex netdev standalone
 `, describe(t, c), "the NIC waits until br-ex has appeared")
 	quiet(nil)
 
-	up.ex = &netlink.Dummy{}
+	up.Ex = &netlink.Dummy{}
 	turn(nil)
 	host, err := southbound.HostPortOf(hostBinding())
 	require.NoError(t, err)

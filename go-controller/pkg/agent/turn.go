@@ -12,9 +12,11 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/woven-network/woven/go-controller/pkg/agent/bridge"
+	"github.com/woven-network/woven/go-controller/pkg/agent/hostnet"
 	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
 	"github.com/woven-network/woven/go-controller/pkg/agent/ovs"
 	"github.com/woven-network/woven/go-controller/pkg/agent/southbound"
+	"github.com/woven-network/woven/go-controller/pkg/agent/uplink"
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 )
@@ -65,12 +67,12 @@ func (n *node) during(ctx context.Context, f func(session context.Context) error
 
 // compare is a turn during one connection to the Open_vSwitch database.
 func (n *node) compare(session context.Context) error {
-	plan := planHost(southbound.HostPort{}, n.ips, n.config)
+	plan := hostnet.PlanHost(nil, nil, n.ips, n.config)
 	up, err := n.uplink(session, plan.Aliases)
 	if err != nil {
 		return err
 	}
-	n.memory = up.memory
+	n.memory = up.Memory
 	away, err := n.rescue()
 	if err != nil {
 		return err
@@ -79,13 +81,13 @@ func (n *node) compare(session context.Context) error {
 	if err != nil {
 		return err
 	}
-	mtu := podMTU(up.memory.MTU, n.config.MTU)
+	mtu := podMTU(up.Memory.MTU, n.config.MTU)
 	if err := n.setRows(session, up, host, mtu); err != nil {
 		return err
 	}
 	if away {
 		n.applied = nil // It will have no flows.
-		return waiting("ovs-vswitchd; until it runs, " + up.memory.NIC + " has the node's addresses")
+		return waiting("ovs-vswitchd; until it runs, " + up.Memory.NIC + " has the node's addresses")
 	}
 	nic, err := n.takeNIC(session, up)
 	if err != nil {
@@ -101,7 +103,7 @@ func (n *node) compare(session context.Context) error {
 	case host == nil:
 		return waiting(fmt.Sprintf("the port binding %s in the Southbound database; woven-controller makes it when it sees the Node", n.hostName()))
 	}
-	if err := n.setHost(session, *host, up.ex); err != nil {
+	if err := n.setHost(session, *host, up.Ex); err != nil {
 		return err
 	}
 	if patch == 0 {
@@ -158,11 +160,11 @@ func (n *node) rescue() (away bool, err error) {
 		return false, nil
 	}
 	if n.memory.NIC == "" {
-		if n.memory, err = recall(n.ips, planHost(southbound.HostPort{}, n.ips, n.config).Aliases); err != nil {
+		if n.memory, err = uplink.Recall(n.ips, hostnet.PlanHost(nil, nil, n.ips, n.config).Aliases); err != nil {
 			return false, err
 		}
 	}
-	return rescue(n.memory)
+	return uplink.Rescue(n.memory)
 }
 
 func podMTU(underlay, limit int) int {
@@ -173,18 +175,18 @@ func podMTU(underlay, limit int) int {
 	return mtu
 }
 
-func (n *node) uplink(ctx context.Context, own []netip.Prefix) (uplink, error) {
+func (n *node) uplink(ctx context.Context, own []netip.Prefix) (uplink.Uplink, error) {
 	ex, err := ovs.Bridge(ctx, n.local, nodelink.ExternalBridge)
 	if err != nil {
-		return uplink{}, err
+		return uplink.Uplink{}, err
 	}
-	var remembered memory
+	var remembered uplink.Memory
 	if ex != nil {
-		if remembered, err = parseMemory(ex.ExternalIDs[keyUplink]); err != nil {
-			return uplink{}, err
+		if remembered, err = uplink.ParseMemory(ex.ExternalIDs[uplink.Key]); err != nil {
+			return uplink.Uplink{}, err
 		}
 	}
-	return findUplink(remembered, n.ips, own)
+	return uplink.Find(remembered, n.ips, own)
 }
 
 // southbound.HostPort returns what the Southbound database says of ovn0, or last said: a database that restarts is empty for a
@@ -210,8 +212,8 @@ func (n *node) hostPort(ctx context.Context) (*southbound.HostPort, error) {
 }
 
 // takeNIC moves addresses and routes once both interfaces are there, and returns the NIC's OpenFlow port.
-func (n *node) takeNIC(ctx context.Context, up uplink) (int, error) {
-	i, err := ovs.Interface(ctx, n.local, up.memory.NIC)
+func (n *node) takeNIC(ctx context.Context, up uplink.Uplink) (int, error) {
+	i, err := ovs.Interface(ctx, n.local, up.Memory.NIC)
 	if err != nil {
 		return 0, err
 	}
@@ -219,21 +221,21 @@ func (n *node) takeNIC(ctx context.Context, up uplink) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if up.ex == nil || port == 0 {
-		return 0, waiting("ovs-vswitchd to make " + nodelink.ExternalBridge + " with " + up.memory.NIC)
+	if up.Ex == nil || port == 0 {
+		return 0, waiting("ovs-vswitchd to make " + nodelink.ExternalBridge + " with " + up.Memory.NIC)
 	}
-	if up.ex.Attrs().HardwareAddr.String() != up.memory.MAC {
+	if up.Ex.Attrs().HardwareAddr.String() != up.Memory.MAC {
 		return 0, waiting("ovs-vswitchd to give " + nodelink.ExternalBridge + " the NIC's MAC")
 	}
 	if n.userspace() {
-		if err := quietly(up.nic, up.ex); err != nil {
+		if err := quietly(up.NIC, up.Ex); err != nil {
 			return 0, err
 		}
 	}
-	if err := kernel.Apply(nodeSettings(up.routerAdvertisements())); err != nil {
+	if err := kernel.Apply(uplink.NodeSettings(up.RouterAdvertisements())); err != nil {
 		return 0, err
 	}
-	return port, up.move()
+	return port, up.Move()
 }
 
 // quietly prepares the NIC and br-ex for the userspace datapath.
@@ -249,12 +251,12 @@ func quietly(nic, ex netlink.Link) error {
 func (n *node) userspace() bool { return n.config.Datapath == "netdev" }
 
 // setFlows changes br-ex's flows when they should be others, or when there is reason to doubt that they are there.
-func (n *node) setFlows(ctx context.Context, up uplink, nic int) (patch int, err error) {
+func (n *node) setFlows(ctx context.Context, up uplink.Uplink, nic int) (patch int, err error) {
 	if patch, err = ovs.PatchPort(ctx, n.local); err != nil {
 		return 0, err
 	}
 	want, err := bridge.Facts{
-		NIC: nic, OVN: patch, MAC: up.nic.Attrs().HardwareAddr, NodeIPs: n.ips, Alias: n.config.Alias, NodePort: n.config.NodePort,
+		NIC: nic, OVN: patch, MAC: up.NIC.Attrs().HardwareAddr, NodeIPs: n.ips, Alias: n.config.Alias, NodePort: n.config.NodePort,
 		Cluster: slices.Concat(n.config.Cluster, n.config.Service), Open: n.config.Forwarding == config.ForwardingOpen,
 	}.Flows()
 	if err != nil {
@@ -292,7 +294,7 @@ func (n *node) setHost(ctx context.Context, h southbound.HostPort, ex netlink.Li
 			return err
 		}
 	}
-	if err := planHost(h, n.ips, n.config).apply(link, ex); err != nil {
+	if err := hostnet.PlanHost(h.Addresses, h.Subnets, n.ips, n.config).Apply(link, ex); err != nil {
 		return err
 	}
 	i, err := ovs.Interface(ctx, n.local, nodelink.HostInterface)

@@ -22,7 +22,7 @@ import (
 // The loop goes on while databases are away, whenever in a turn they go: it may be what brings back the network through
 // which they are reached.
 func TestTheLoopWaitsForNoDatabase(t *testing.T) {
-	aNode(t)
+	netlab.Node(t)
 	server, southServer := ovsdbtest.Start(t, schema.Vswitch), ovsdbtest.Start(t, schema.Southbound)
 	local, err := ovs.Dial(t.Context(), server.Remote, logr.Discard())
 	require.NoError(t, err)

@@ -9,13 +9,12 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
+	"github.com/woven-network/woven/go-controller/pkg/agent/hostnet"
 	"github.com/woven-network/woven/go-controller/pkg/agent/ovs"
 	"github.com/woven-network/woven/go-controller/pkg/agent/podlink"
-	"github.com/woven-network/woven/go-controller/pkg/agent/southbound"
+	"github.com/woven-network/woven/go-controller/pkg/agent/uplink"
 	"github.com/woven-network/woven/go-controller/pkg/cni"
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/nodelink"
@@ -84,7 +83,7 @@ func takeBack(ctx context.Context, local *ovs.Database, name string, ips []netip
 	if err := removePods(session, local); err != nil {
 		return err
 	}
-	if err := removeHost(); err != nil {
+	if err := hostnet.Remove(); err != nil {
 		return err
 	}
 	return giveBack(session, local, &node{name: name, ips: ips, config: c})
@@ -108,28 +107,6 @@ func removePods(session context.Context, local *ovs.Database) error {
 	return nil
 }
 
-// removeHost takes back routes and rules. ovn0 and its settings go with its bridge.
-func removeHost() error {
-	if err := setRules(nil); err != nil {
-		return err
-	}
-	for _, f := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
-		routes, err := kernel.DumpRoutes(f)
-		if err != nil {
-			return err
-		}
-		for _, r := range routes {
-			if r.Protocol != kernel.Protocol {
-				continue
-			}
-			if err := netlink.RouteDel(&r); err != nil && !errors.Is(err, unix.ESRCH) {
-				return fmt.Errorf("remove route %s: %w", r.Dst, err)
-			}
-		}
-	}
-	return nil
-}
-
 // giveBack moves addresses and routes from br-ex to the NIC and removes the bridges. br-ex keeps its port until
 // the NIC can answer, so the node is reachable at every moment.
 func giveBack(session context.Context, local *ovs.Database, n *node) error {
@@ -138,11 +115,11 @@ func giveBack(session context.Context, local *ovs.Database, n *node) error {
 		return err
 	}
 	if ex != nil {
-		remembered, err := parseMemory(ex.ExternalIDs[keyUplink])
+		remembered, err := uplink.ParseMemory(ex.ExternalIDs[uplink.Key])
 		if err != nil {
 			return err
 		}
-		if err := restoreNIC(remembered, n); err != nil {
+		if err := uplink.Restore(remembered, n.ips, hostnet.PlanHost(nil, nil, n.ips, n.config).Aliases); err != nil {
 			return err
 		}
 	}
@@ -168,43 +145,11 @@ func giveBackRows(session context.Context, local *ovs.Database, n *node) error {
 	}
 	// Without these an ovn-controller that runs on has no Southbound database. It makes br-int anew all the same
 	// (OVN 25.03), but an empty one.
-	ours := n.externalIDs(uplink{nic: &netlink.Dummy{}}, "")
+	ours := n.externalIDs(nodelink.Gateway{}, "")
 	others := nodelink.Gateway{}.Merge(root.ExternalIDs[nodelink.OptionsKey])
 	t.Forget(own, &own.ExternalIDs, root.ExternalIDs, func(key string) bool { return ours[key] == "" && (key != nodelink.OptionsKey || others != "") })
 	if others != "" {
 		t.Merge(own, &own.ExternalIDs, root.ExternalIDs, map[string]string{nodelink.OptionsKey: others})
 	}
 	return t.Commit(session)
-}
-
-// restoreNIC gives the NIC what br-ex has from it.
-func restoreNIC(remembered memory, n *node) error {
-	own := planHost(southbound.HostPort{}, n.ips, n.config).Aliases
-	if remembered.NIC == "" {
-		return nil
-	}
-	u, err := findUplink(remembered, n.ips, own)
-	if err != nil {
-		return err
-	}
-	if err := kernel.RestoreOffload(u.memory.NIC); err != nil {
-		return err
-	}
-	var settings []kernel.Setting
-	for path, value := range u.memory.Before {
-		settings = append(settings, kernel.Setting{Path: path, Value: value})
-	}
-	if err := kernel.Apply(settings); err != nil {
-		return err
-	}
-	if u.ex != nil {
-		var aliases kernel.State
-		for _, p := range own {
-			aliases.Addresses = append(aliases.Addresses, kernel.Address{Prefix: p})
-		}
-		if err := kernel.DropState(u.ex, aliases); err != nil {
-			return err
-		}
-	}
-	return lend(u.nic, u.ex, u.memory.State)
 }

@@ -1,4 +1,4 @@
-package agent
+package uplink
 
 import (
 	"encoding/json"
@@ -8,9 +8,12 @@ import (
 	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 )
 
-// memory is what is kept in external_ids of br-ex's Bridge row, which survives the agent, ovs-vswitchd (whose userspace
+// Key is the key of external_ids, in the Bridge row of br-ex, of what was taken from the NIC (type memory).
+const Key = "woven.network/uplink"
+
+// Memory is what is kept in external_ids of br-ex's Bridge row, which survives the agent, ovs-vswitchd (whose userspace
 // interfaces vanish with it) and a reboot.
-type memory struct {
+type Memory struct {
 	// NIC is the name of the interface.
 	NIC string `json:"nic"`
 	// MAC is the NIC's, and br-ex's.
@@ -25,7 +28,7 @@ type memory struct {
 	kernel.State
 }
 
-func (m memory) String() string {
+func (m Memory) String() string {
 	text, err := json.Marshal(m)
 	if err != nil {
 		panic(err) // no field can fail to marshal
@@ -33,13 +36,14 @@ func (m memory) String() string {
 	return string(text)
 }
 
-func parseMemory(text string) (m memory, err error) {
+// ParseMemory reads what Memory.String wrote; an empty text is an empty memory.
+func ParseMemory(text string) (m Memory, err error) {
 	if text == "" {
 		return m, nil
 	}
 	if err := json.Unmarshal([]byte(text), &m); err != nil {
 		return m, fmt.Errorf("external_ids:%s of bridge %s is not readable; remove it with `ovs-vsctl remove bridge %s external_ids %s` if the node has its addresses: %w",
-			keyUplink, nodelink.ExternalBridge, nodelink.ExternalBridge, keyUplink, err)
+			Key, nodelink.ExternalBridge, nodelink.ExternalBridge, Key, err)
 	}
 	return m, nil
 }

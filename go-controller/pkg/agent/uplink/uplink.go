@@ -1,4 +1,6 @@
-package agent
+// Package uplink is the node's NIC: it is found, what it has is decided, moved to br-ex, lent back while br-ex is dead, and
+// restored in the end.
+package uplink
 
 import (
 	"errors"
@@ -15,36 +17,36 @@ import (
 	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 )
 
-// uplink is the node's NIC and what br-ex has from it.
-type uplink struct {
-	// nic is the interface; it is a port of br-ex, or is to become one.
-	nic netlink.Link
-	// ex is br-ex's local port, or nil as long as ovs-vswitchd has not made it.
-	ex netlink.Link
+// Uplink is the node's NIC and what br-ex has from it.
+type Uplink struct {
+	// NIC is the interface; it is a port of br-ex, or is to become one.
+	NIC netlink.Link
+	// Ex is br-ex's local port, or nil as long as ovs-vswitchd has not made it.
+	Ex netlink.Link
 	// nicState and exState are what the two have now.
 	nicState, exState kernel.State
-	// memory is what br-ex should have.
-	memory memory
+	// Memory is what br-ex should have.
+	Memory Memory
 }
 
-// findUplink looks at the node's interfaces. own are the addresses that are br-ex's alone.
-func findUplink(remembered memory, ips []netip.Addr, own []netip.Prefix) (uplink, error) {
-	var u uplink
+// Find looks at the node's interfaces. own are the addresses that are br-ex's alone.
+func Find(remembered Memory, ips []netip.Addr, own []netip.Prefix) (Uplink, error) {
+	var u Uplink
 	boot, err := bootID()
 	if err != nil {
 		return u, err
 	}
-	if u.ex, err = kernel.Link(nodelink.ExternalBridge); err != nil {
+	if u.Ex, err = kernel.Link(nodelink.ExternalBridge); err != nil {
 		return u, err
 	}
-	if u.nic, err = findNIC(remembered, ips); err != nil {
+	if u.NIC, err = findNIC(remembered, ips); err != nil {
 		return u, err
 	}
-	if u.nicState, err = kernel.ReadState(u.nic, nil); err != nil {
+	if u.nicState, err = kernel.ReadState(u.NIC, nil); err != nil {
 		return u, err
 	}
-	if u.ex != nil {
-		if u.exState, err = kernel.ReadState(u.ex, own); err != nil {
+	if u.Ex != nil {
+		if u.exState, err = kernel.ReadState(u.Ex, own); err != nil {
 			return u, err
 		}
 	}
@@ -53,22 +55,22 @@ func findUplink(remembered memory, ips []netip.Addr, own []netip.Prefix) (uplink
 		before = kernel.ReadSettings(globalSettings)
 	}
 	rebooted := remembered.Boot != boot
-	if name := u.nic.Attrs().Name; remembered.NIC != name {
-		remembered, rebooted = memory{NIC: name}, true
+	if name := u.NIC.Attrs().Name; remembered.NIC != name {
+		remembered, rebooted = Memory{NIC: name}, true
 	}
-	u.memory = memory{
-		NIC: u.nic.Attrs().Name, MAC: u.nic.Attrs().HardwareAddr.String(), MTU: u.nic.Attrs().MTU, Boot: boot, Before: before,
+	u.Memory = Memory{
+		NIC: u.NIC.Attrs().Name, MAC: u.NIC.Attrs().HardwareAddr.String(), MTU: u.NIC.Attrs().MTU, Boot: boot, Before: before,
 		State: decide(remembered.State, u.nicState, u.exState, rebooted),
 	}
-	if found := u.memory.Among(ips); len(found) < len(ips) {
+	if found := u.Memory.Among(ips); len(found) < len(ips) {
 		return u, fmt.Errorf("the node's addresses are %v, but %s has only %v; set them on %s, or correct the Node's addresses",
-			ips, u.memory.NIC, found, u.memory.NIC)
+			ips, u.Memory.NIC, found, u.Memory.NIC)
 	}
 	return u, nil
 }
 
 // findNIC returns the interface that has the node's addresses, or the remembered one when br-ex has them.
-func findNIC(remembered memory, ips []netip.Addr) (netlink.Link, error) {
+func findNIC(remembered Memory, ips []netip.Addr) (netlink.Link, error) {
 	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
 		addrs, err := netlink.AddrList(nil, family)
 		if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
@@ -100,37 +102,37 @@ func findNIC(remembered memory, ips []netip.Addr) (netlink.Link, error) {
 	return link, nil
 }
 
-// move gives br-ex what it should have and takes it from the NIC. An address is on br-ex before it leaves the
+// Move gives br-ex what it should have and takes it from the NIC. An address is on br-ex before it leaves the
 // NIC, so there is no moment without it, and connections (ssh) stay.
-func (u uplink) move() error {
-	name := u.memory.NIC
+func (u Uplink) Move() error {
+	name := u.Memory.NIC
 	if err := kernel.Apply(bridgeSettings()); err != nil {
 		return err
 	}
-	for _, l := range []netlink.Link{u.nic, u.ex} {
+	for _, l := range []netlink.Link{u.NIC, u.Ex} {
 		if l.Attrs().Flags&unix.IFF_UP == 0 {
 			if err := netlink.LinkSetUp(l); err != nil {
 				return fmt.Errorf("set %s up: %w", l.Attrs().Name, err)
 			}
 		}
 	}
-	if err := kernel.AddState(u.ex, u.memory.State, u.exState); err != nil {
+	if err := kernel.AddState(u.Ex, u.Memory.State, u.exState); err != nil {
 		return err
 	}
-	if err := kernel.DropState(u.nic, u.nicState); err != nil {
+	if err := kernel.DropState(u.NIC, u.nicState); err != nil {
 		return err
 	}
 	return kernel.Apply(quietSettings(name))
 }
 
-// gateway is what the controller must know of this node.
-func (u uplink) gateway(ips []netip.Addr) nodelink.Gateway {
-	return nodelink.Gateway{MAC: u.nic.Attrs().HardwareAddr, Addresses: u.memory.Among(ips), NextHops: u.memory.NextHops()}
+// Gateway is what the controller must know of this node.
+func (u Uplink) Gateway(ips []netip.Addr) nodelink.Gateway {
+	return nodelink.Gateway{MAC: u.NIC.Attrs().HardwareAddr, Addresses: u.Memory.Among(ips), NextHops: u.Memory.NextHops()}
 }
 
-// routerAdvertisements tells whether the node's network configures IPv6 by router advertisements.
-func (u uplink) routerAdvertisements() bool {
-	return slices.ContainsFunc(u.memory.Routes, func(r kernel.Route) bool { return r.Protocol == unix.RTPROT_RA })
+// RouterAdvertisements tells whether the node's network configures IPv6 by router advertisements.
+func (u Uplink) RouterAdvertisements() bool {
+	return slices.ContainsFunc(u.Memory.Routes, func(r kernel.Route) bool { return r.Protocol == unix.RTPROT_RA })
 }
 
 // bootID is another after each boot (random(4)).

@@ -1,4 +1,4 @@
-package agent
+package hostnet
 
 import (
 	"errors"
@@ -142,4 +142,26 @@ func familyOf(is4 bool) int {
 		return netlink.FAMILY_V4
 	}
 	return netlink.FAMILY_V6
+}
+
+// Remove takes back routes and rules. ovn0 and its settings go with its bridge.
+func Remove() error {
+	if err := setRules(nil); err != nil {
+		return err
+	}
+	for _, f := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
+		routes, err := kernel.DumpRoutes(f)
+		if err != nil {
+			return err
+		}
+		for _, r := range routes {
+			if r.Protocol != kernel.Protocol {
+				continue
+			}
+			if err := netlink.RouteDel(&r); err != nil && !errors.Is(err, unix.ESRCH) {
+				return fmt.Errorf("remove route %s: %w", r.Dst, err)
+			}
+		}
+	}
+	return nil
 }

@@ -1,6 +1,6 @@
 //go:build root
 
-package agent
+package hostnet
 
 import (
 	"net/netip"
@@ -19,16 +19,16 @@ import (
 func TestHostIsSetUpAndTakenBack(t *testing.T) {
 	netlab.Enter(t)
 	netlab.Device(t, nodelink.HostInterface, "0a:58:0a:f4:01:02")
-	netlab.Device(t, nodelink.ExternalBridge, nicMAC)
+	netlab.Device(t, nodelink.ExternalBridge, netlab.NICMAC)
 	netlab.Run(t, `ip address add 192.0.2.11/24 dev br-ex; ip address add 2001:db8::b/64 dev br-ex nodad
 		sysctl -qw net.ipv4.conf.all.rp_filter=1`)
 	rules := netlab.Run(t, "ip rule; ip -6 rule")
 	h, err := southbound.HostPortOf(hostBinding())
 	require.NoError(t, err)
 	ips := []netip.Addr{addr("192.0.2.11"), addr("2001:db8::b")}
-	plan := planHost(h, ips, parsed(t))
+	plan := PlanHost(h.Addresses, h.Subnets, ips, parsed(t))
 	for range 2 {
-		require.NoError(t, plan.apply(netlab.Link(t, nodelink.HostInterface), netlab.Link(t, nodelink.ExternalBridge)))
+		require.NoError(t, plan.Apply(netlab.Link(t, nodelink.HostInterface), netlab.Link(t, nodelink.ExternalBridge)))
 	}
 	// The kernel shall choose as the plan means it to.
 	for to, want := range map[string]string{
@@ -75,14 +75,14 @@ func TestHostIsSetUpAndTakenBack(t *testing.T) {
 	routes, rulesSeen := make(chan netlink.RouteUpdate, 64), netlab.Run(t, "ip rule; ip -6 rule")
 	done := make(chan struct{})
 	require.NoError(t, netlink.RouteSubscribe(routes, done))
-	require.NoError(t, plan.apply(netlab.Link(t, nodelink.HostInterface), netlab.Link(t, nodelink.ExternalBridge)))
+	require.NoError(t, plan.Apply(netlab.Link(t, nodelink.HostInterface), netlab.Link(t, nodelink.ExternalBridge)))
 	netlab.Run(t, "ip route add blackhole 203.0.113.7") // What was changed before has been told before.
 	require.Equal(t, "203.0.113.7/32", (<-routes).Dst.String())
 	close(done)
 	require.Equal(t, rulesSeen, netlab.Run(t, "ip rule; ip -6 rule"))
 	// What the kernel looks up without any interface is no forwarded packet: next hops of routes, for one.
 	netlab.Run(t, "ip -6 route flush table 8787")
-	require.NoError(t, plan.apply(netlab.Link(t, nodelink.HostInterface), netlab.Link(t, nodelink.ExternalBridge)))
+	require.NoError(t, plan.Apply(netlab.Link(t, nodelink.HostInterface), netlab.Link(t, nodelink.ExternalBridge)))
 	require.Contains(t, netlab.Run(t, "ip -6 route show table 8787"), "default via fd00:10:244:1::1 dev ovn0")
 	require.Equal(t, "0", strings.TrimSpace(netlab.Run(t, "cat /proc/sys/net/ipv4/conf/all/rp_filter")))
 	require.Equal(t, "1", strings.TrimSpace(netlab.Run(t, "cat /proc/sys/net/ipv4/conf/br-ex/rp_filter")), "stays as strict as it was")
@@ -94,12 +94,12 @@ func TestHostIsSetUpAndTakenBack(t *testing.T) {
 	require.NoError(t, err)
 	other.Subnets = []netip.Prefix{prefixP("10.244.2.0/24")}
 	other.Addresses = []netip.Prefix{prefixP("10.244.2.2/24")}
-	require.NoError(t, planHost(other, ips, parsed(t)).apply(netlab.Link(t, nodelink.HostInterface), netlab.Link(t, nodelink.ExternalBridge)))
+	require.NoError(t, PlanHost(other.Addresses, other.Subnets, ips, parsed(t)).Apply(netlab.Link(t, nodelink.HostInterface), netlab.Link(t, nodelink.ExternalBridge)))
 	require.Contains(t, netlab.Run(t, "ip route get 10.96.0.1"), "via 10.244.2.1 dev ovn0 src 10.244.2.2")
 	require.Contains(t, netlab.Run(t, "ip route get 192.0.2.11 ipproto udp dport 30080"), "dev ovn0")
 	require.NotContains(t, netlab.Run(t, "ip address; ip route show table all; ip -6 route show table all"), "10.244.1.")
 
-	require.NoError(t, removeHost())
+	require.NoError(t, Remove())
 	require.Equal(t, rules, netlab.Run(t, "ip rule; ip -6 rule"))
 	require.Empty(t, netlab.Run(t, "ip route show table all proto 87; ip -6 route show table all proto 87"))
 }

@@ -1,19 +1,27 @@
-package agent
+// Package hostnet is the host's own place on its pod network: ovn0, and the routes, rules and settings that lead to pods and
+// Services. PlanHost is pure and says what there should be; Plan.Apply makes the difference to what the kernel has.
+package hostnet
 
 import (
-	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
-	"github.com/woven-network/woven/go-controller/pkg/agent/southbound"
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/ipam"
 	"github.com/woven-network/woven/go-controller/pkg/nodelink"
+)
+
+// Routing tables of our own.
+const (
+	// nodePortTable is for the node's connections to its own node ports.
+	nodePortTable = 8787
+	// closedTable drops what the host would forward to pods and Services.
+	closedTable = 8788
+	// podsTable drops what came from a pod and is not for the host itself.
+	podsTable = 8789
 )
 
 // Priorities of routing rules (ip-rule(8)).
@@ -28,8 +36,8 @@ const (
 	silentRule = 112
 )
 
-// hostPlan is what the host needs to reach pods, Services and itself through Services.
-type hostPlan struct {
+// Plan is what the host needs to reach pods, Services and itself through Services.
+type Plan struct {
 	// Addresses are ovn0's.
 	Addresses []netip.Prefix
 	Routes    []hostRoute
@@ -69,13 +77,14 @@ type hostRule struct {
 	ports, from config.PortRange
 }
 
-// planHost is pure: what the node's port and the configuration make of the host.
-func planHost(h southbound.HostPort, ips []netip.Addr, c *config.Parsed) hostPlan {
-	p := hostPlan{Addresses: h.Addresses}
-	for _, subnet := range h.Subnets {
+// PlanHost is pure: what the configuration and the node's port make of the host. The port has addresses, with prefix lengths, in
+// the node's pod networks (subnets); as long as none is known there are no routes, but already br-ex's aliases.
+func PlanHost(addresses, subnets []netip.Prefix, ips []netip.Addr, c *config.Parsed) Plan {
+	p := Plan{Addresses: addresses}
+	for _, subnet := range subnets {
 		is4, router := subnet.Addr().Is4(), ipam.Router(subnet)
 		var own netip.Addr
-		for _, a := range h.Addresses {
+		for _, a := range addresses {
 			if subnet.Contains(a.Addr()) {
 				own = a.Addr()
 			}
@@ -162,123 +171,4 @@ func ranges(ports []uint16) []config.PortRange {
 		all = append(all, config.PortRange{First: p, Last: p})
 	}
 	return all
-}
-
-// apply makes the host as planned. ovn0 and br-ex exist and have their MACs.
-func (p hostPlan) apply(host, ex netlink.Link) error {
-	if err := relaxReversePath(); err != nil {
-		return err
-	}
-	if err := kernel.Apply(hostSettings()); err != nil {
-		return err
-	}
-	if err := p.setAddresses(host); err != nil {
-		return err
-	}
-	if host.Attrs().Flags&unix.IFF_UP == 0 {
-		if err := netlink.LinkSetUp(host); err != nil {
-			return fmt.Errorf("set %s up: %w", nodelink.HostInterface, err)
-		}
-	}
-	if err := p.setRoutes(host); err != nil {
-		return err
-	}
-	if err := p.setAliases(ex); err != nil {
-		return err
-	}
-	return setRules(p.Rules)
-}
-
-func (p hostPlan) setAddresses(host netlink.Link) error {
-	have, err := kernel.ReadState(host, nil)
-	if err != nil {
-		return err
-	}
-	var want, stale kernel.State
-	for _, a := range p.Addresses {
-		want.Addresses = append(want.Addresses, kernel.Address{Prefix: a})
-	}
-	for _, a := range have.Addresses {
-		if !slices.Contains(p.Addresses, a.Prefix) {
-			stale.Addresses = append(stale.Addresses, a)
-		}
-	}
-	if err := kernel.DropState(host, stale); err != nil {
-		return err
-	}
-	return kernel.AddState(host, want, have)
-}
-
-func (r hostRoute) netlink(host netlink.Link) *netlink.Route {
-	if r.drops {
-		return &netlink.Route{Type: unix.RTN_BLACKHOLE, Dst: kernel.IPNet(r.dst), Table: r.table, Protocol: kernel.Protocol}
-	}
-	flags := 0
-	if r.onlink {
-		flags = int(netlink.FLAG_ONLINK)
-	}
-	return &netlink.Route{
-		LinkIndex: host.Attrs().Index, Dst: kernel.IPNet(r.dst), Gw: kernel.IP(r.via), Src: kernel.IP(r.source), Table: r.table,
-		Protocol: kernel.Protocol, Flags: flags,
-	}
-}
-
-// setRoutes adds the planned routes and removes others of ours.
-func (p hostPlan) setRoutes(host netlink.Link) error {
-	for _, f := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
-		have, err := kernel.DumpRoutes(f)
-		if err != nil {
-			return err
-		}
-		var ours []hostRoute
-		for _, r := range have {
-			if r.Protocol != kernel.Protocol {
-				continue
-			}
-			got, _ := kernel.RouteOf(r, f)
-			h := hostRoute{
-				dst: got.Dst, via: got.Gateway, source: got.Source, table: got.Table, onlink: got.OnLink,
-				drops: r.Type == unix.RTN_BLACKHOLE,
-			}
-			if (h.drops || r.LinkIndex == host.Attrs().Index) && slices.Contains(p.Routes, h) {
-				ours = append(ours, h)
-				continue
-			}
-			if err := netlink.RouteDel(&r); err != nil && !errors.Is(err, unix.ESRCH) {
-				return fmt.Errorf("remove route %s: %w", got.Dst, err)
-			}
-		}
-		for _, r := range p.Routes {
-			if r.dst.Addr().Is4() != (f == netlink.FAMILY_V4) || slices.Contains(ours, r) {
-				continue
-			}
-			if err := netlink.RouteReplace(r.netlink(host)); err != nil {
-				return fmt.Errorf("route %s via %s: %w", r.dst, r.via, err)
-			}
-		}
-	}
-	return nil
-}
-
-func (p hostPlan) setAliases(ex netlink.Link) error {
-	addrs, err := netlink.AddrList(ex, netlink.FAMILY_ALL)
-	if err != nil {
-		return fmt.Errorf("addresses of %s: %w", nodelink.ExternalBridge, err)
-	}
-	for _, own := range p.Aliases {
-		there := slices.ContainsFunc(addrs, func(a netlink.Addr) bool { return kernel.AddrOf(a.IP) == own.Addr() })
-		if there {
-			continue
-		}
-		if err := kernel.AddAliasAddress(ex, own); err != nil {
-			return err
-		}
-	}
-	for _, a := range p.Neighbours {
-		n := &netlink.Neigh{LinkIndex: ex.Attrs().Index, IP: kernel.IP(a), HardwareAddr: ex.Attrs().HardwareAddr, State: unix.NUD_PERMANENT}
-		if err := netlink.NeighSet(n); err != nil {
-			return fmt.Errorf("neighbour %s on %s: %w", a, nodelink.ExternalBridge, err)
-		}
-	}
-	return nil
 }

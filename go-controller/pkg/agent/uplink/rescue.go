@@ -1,4 +1,4 @@
-package agent
+package uplink
 
 import (
 	"errors"
@@ -18,11 +18,11 @@ func alive(ex netlink.Link) bool {
 	return ex != nil && (ex.Attrs().RawFlags&unix.IFF_UP == 0 || ex.Attrs().RawFlags&unix.IFF_LOWER_UP != 0)
 }
 
-// rescue lends the NIC what br-ex has from it while ovs-vswitchd is away, and tells whether it is. In the userspace
+// Rescue lends the NIC what br-ex has from it while ovs-vswitchd is away, and tells whether it is. In the userspace
 // datapath nothing else carries the node's packets then, and the kubelet could not even learn that it should start a new
 // ovs-vswitchd. As soon as br-ex lives again the loop moves all back. (The kernel's datapath works without
 // ovs-vswitchd.)
-func rescue(m memory) (away bool, err error) {
+func Rescue(m Memory) (away bool, err error) {
 	ex, err := kernel.Link(nodelink.ExternalBridge)
 	if err != nil || m.NIC == "" || alive(ex) {
 		return false, err
@@ -34,27 +34,27 @@ func rescue(m memory) (away bool, err error) {
 	return true, lend(nic, ex, m.State)
 }
 
-// recall makes up for a memory that an agent cannot read, because it starts while the Open_vSwitch database is away too:
+// Recall makes up for a memory that an agent cannot read, because it starts while the Open_vSwitch database is away too:
 // br-ex, dead, still has the state, and the NIC is the other interface with its MAC.
-func recall(ips []netip.Addr, own []netip.Prefix) (memory, error) {
+func Recall(ips []netip.Addr, own []netip.Prefix) (Memory, error) {
 	ex, err := kernel.Link(nodelink.ExternalBridge)
 	if err != nil || ex == nil || alive(ex) {
-		return memory{}, err
+		return Memory{}, err
 	}
 	state, err := kernel.ReadState(ex, own)
 	if err != nil || len(state.Among(ips)) == 0 {
-		return memory{}, err
+		return Memory{}, err
 	}
 	links, err := netlink.LinkList()
 	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
-		return memory{}, fmt.Errorf("interfaces: %w", err)
+		return Memory{}, fmt.Errorf("interfaces: %w", err)
 	}
 	for _, l := range links {
 		if l.Attrs().Name != nodelink.ExternalBridge && l.Attrs().HardwareAddr.String() == ex.Attrs().HardwareAddr.String() {
-			return memory{NIC: l.Attrs().Name, State: state}, nil
+			return Memory{NIC: l.Attrs().Name, State: state}, nil
 		}
 	}
-	return memory{}, nil
+	return Memory{}, nil
 }
 
 // lend moves a state from br-ex, which may be gone, to the NIC.
@@ -76,4 +76,35 @@ func lend(nic, ex netlink.Link, state kernel.State) error {
 		return nil
 	}
 	return kernel.DropState(ex, state)
+}
+
+// Restore gives the NIC what br-ex has from it, and the node its settings. own are the addresses that are br-ex's alone.
+func Restore(remembered Memory, ips []netip.Addr, own []netip.Prefix) error {
+	if remembered.NIC == "" {
+		return nil
+	}
+	u, err := Find(remembered, ips, own)
+	if err != nil {
+		return err
+	}
+	if err := kernel.RestoreOffload(u.Memory.NIC); err != nil {
+		return err
+	}
+	var settings []kernel.Setting
+	for path, value := range u.Memory.Before {
+		settings = append(settings, kernel.Setting{Path: path, Value: value})
+	}
+	if err := kernel.Apply(settings); err != nil {
+		return err
+	}
+	if u.Ex != nil {
+		var aliases kernel.State
+		for _, p := range own {
+			aliases.Addresses = append(aliases.Addresses, kernel.Address{Prefix: p})
+		}
+		if err := kernel.DropState(u.Ex, aliases); err != nil {
+			return err
+		}
+	}
+	return lend(u.NIC, u.Ex, u.Memory.State)
 }

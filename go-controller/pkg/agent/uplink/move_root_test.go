@@ -1,6 +1,6 @@
 //go:build root
 
-package agent
+package uplink
 
 import (
 	"net"
@@ -18,76 +18,50 @@ import (
 	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 )
 
-const nicMAC = "02:00:00:00:00:0b"
-
-// patience is for links: the kernel may take a second or two to carry packets over one that just came up, and TCP doubles
-// the time to its next attempt.
-const patience = 30 * time.Second
-
-// aNode is a namespace with a NIC that has much of what a NIC can have, and another interface is br-ex.
-func aNode(t *testing.T) (nic netlink.Link) {
-	netlab.Enter(t)
-	netlab.Device(t, "eth0", nicMAC)
-	netlab.Run(t, `
-		ip address add 192.0.2.11/24 dev eth0
-		ip address add 192.0.2.12/24 dev eth0
-		ip address add 198.51.100.1/32 dev eth0 noprefixroute
-		ip address add 2001:db8::b/64 dev eth0 nodad
-		ip route add 203.0.113.1/32 dev eth0 scope link metric 7
-		ip route add default via 192.0.2.1 dev eth0 src 192.0.2.12 metric 100 mtu 1400
-		ip route add default via 203.0.113.1 dev eth0 onlink metric 200
-		ip route add 10.1.0.0/16 nexthop via 192.0.2.1 dev eth0 weight 3 nexthop via 192.0.2.2 dev eth0
-		ip route add 10.2.0.0/16 via 192.0.2.1 table 77
-		ip route add 10.3.0.0/16 via 192.0.2.1 proto bird
-		ip -6 route add default via 2001:db8::1 dev eth0 metric 512
-		ip -6 route add 2001:db8:1::/48 via 2001:db8::2 dev eth0 table 77`)
-	return netlab.Link(t, "eth0")
-}
-
 // routes shows a node's routes and addresses, without what differs with the interface's name.
 func routes(t *testing.T) string {
 	out := netlab.Run(t, `ip -o address show scope global | sed 's/^[0-9]*: //; s/\\.*//; s/ brd [^ ]*//'; ip -4 route show table all; ip -6 route show table all | grep -v fe80 | grep -v ff00 | grep -v anycast | grep -v ^local`)
 	return strings.NewReplacer("br-ex", "DEV", "eth0", "DEV").Replace(out)
 }
 
-func aUplink(t *testing.T, nic netlink.Link) uplink {
-	u, err := findUplink(memory{}, []netip.Addr{addr("192.0.2.11"), addr("2001:db8::b")}, nil)
+func aUplink(t *testing.T, nic netlink.Link) Uplink {
+	u, err := Find(Memory{}, []netip.Addr{addr("192.0.2.11"), addr("2001:db8::b")}, nil)
 	require.NoError(t, err)
-	require.Equal(t, nic.Attrs().Name, u.memory.NIC)
+	require.Equal(t, nic.Attrs().Name, u.Memory.NIC)
 	return u
 }
 
 func TestAllThatANICHasMovesAndComesBack(t *testing.T) {
-	nic := aNode(t)
+	nic := netlab.Node(t)
 	before := routes(t)
 	require.Contains(t, before, "default via 203.0.113.1 dev DEV metric 200 onlink")
 
 	u := aUplink(t, nic)
-	netlab.Device(t, nodelink.ExternalBridge, nicMAC)
+	netlab.Device(t, nodelink.ExternalBridge, netlab.NICMAC)
 	u = again(t, u)
-	require.NoError(t, u.move())
+	require.NoError(t, u.Move())
 	require.Equal(t, before, routes(t))
 	require.Empty(t, netlab.Run(t, "ip -o address show dev eth0 scope global; ip route show dev eth0; ip -6 route show dev eth0"))
-	require.Equal(t, "[192.0.2.1 2001:db8::1]", strings.ReplaceAll(sprint(u.memory.NextHops()), ", ", " "))
+	require.Equal(t, "[192.0.2.1 2001:db8::1]", strings.ReplaceAll(sprint(u.Memory.NextHops()), ", ", " "))
 
 	// Again: nothing to do. And again after br-ex came back empty, as after a restart of ovs-vswitchd.
 	u = again(t, u)
-	require.NoError(t, u.move())
+	require.NoError(t, u.Move())
 	require.Equal(t, before, routes(t))
 	netlab.Run(t, "ip link del br-ex")
-	netlab.Device(t, nodelink.ExternalBridge, nicMAC)
+	netlab.Device(t, nodelink.ExternalBridge, netlab.NICMAC)
 	u = again(t, u)
-	require.NoError(t, u.move())
+	require.NoError(t, u.Move())
 	require.Equal(t, before, routes(t))
 
 	// A DHCP client renews its lease on the NIC.
 	netlab.Run(t, "ip address add 192.0.2.11/24 dev eth0; ip route append default via 192.0.2.1 dev eth0 metric 100")
 	u = again(t, u)
-	require.NoError(t, u.move())
+	require.NoError(t, u.Move())
 	require.Empty(t, netlab.Run(t, "ip -o address show dev eth0 scope global"))
 
-	n := &node{name: "a", ips: []netip.Addr{addr("192.0.2.11"), addr("2001:db8::b")}, config: parsed(t)}
-	require.NoError(t, restoreNIC(u.memory, n))
+	ips := []netip.Addr{addr("192.0.2.11"), addr("2001:db8::b")}
+	require.NoError(t, Restore(u.Memory, ips, []netip.Prefix{prefixP("169.254.64.3/29"), prefixP("fd69::3/125")}))
 	require.Empty(t, netlab.Run(t, "ip -o address show dev br-ex scope global"))
 	netlab.Run(t, "ip link del br-ex")
 	got := routes(t)
@@ -99,33 +73,33 @@ func TestAllThatANICHasMovesAndComesBack(t *testing.T) {
 
 // While ovs-vswitchd is away, br-ex has no carrier, or is gone; the NIC serves until it is back.
 func TestTheNICServesWhileBrExIsDead(t *testing.T) {
-	nic := aNode(t)
+	nic := netlab.Node(t)
 	before := routes(t)
 	u := aUplink(t, nic)
-	netlab.Device(t, nodelink.ExternalBridge, nicMAC)
+	netlab.Device(t, nodelink.ExternalBridge, netlab.NICMAC)
 	u = again(t, u)
 	require.NoError(t, kernel.Quiet(nic))
-	require.NoError(t, u.move())
-	away, err := rescue(u.memory)
+	require.NoError(t, u.Move())
+	away, err := Rescue(u.Memory)
 	require.NoError(t, err)
 	require.False(t, away)
 	require.Equal(t, before, routes(t))
 
 	// An agent that starts while the Open_vSwitch database is away knows it from the kernel alone.
-	netlab.Run(t, "ip link set br-ex name x; ip link add br-ex address "+nicMAC+" type veth peer name down; ip link set br-ex up")
+	netlab.Run(t, "ip link set br-ex name x; ip link add br-ex address "+netlab.NICMAC+" type veth peer name down; ip link set br-ex up")
 	stale := netlab.Link(t, nodelink.ExternalBridge)
-	require.NoError(t, kernel.AddState(stale, u.memory.State, kernel.State{}))
+	require.NoError(t, kernel.AddState(stale, u.Memory.State, kernel.State{}))
 	netlab.Run(t, "ip link del x")
-	m, err := recall([]netip.Addr{addr("192.0.2.11")}, nil)
+	m, err := Recall([]netip.Addr{addr("192.0.2.11")}, nil)
 	require.NoError(t, err)
 	require.Equal(t, "eth0", m.NIC)
-	require.Equal(t, u.memory.Addresses, m.Addresses)
-	require.Len(t, m.Routes, len(u.memory.Routes))
+	require.Equal(t, u.Memory.Addresses, m.Addresses)
+	require.Len(t, m.Routes, len(u.Memory.Routes))
 
 	for _, dead := range []string{"ip link del br-ex", "ip link add br-ex type veth peer name down; ip link set br-ex up"} {
 		netlab.Run(t, dead)
 		for range 2 {
-			away, err = rescue(u.memory)
+			away, err = Rescue(u.Memory)
 			require.NoError(t, err)
 			require.True(t, away)
 			require.Contains(t, netlab.Run(t, "ip -o address show dev eth0; ip route show dev eth0; ip -6 route show dev eth0"), "default via 2001:db8::1")
@@ -136,15 +110,15 @@ func TestTheNICServesWhileBrExIsDead(t *testing.T) {
 	}
 	netlab.Run(t, "ip link del br-ex")
 	require.Equal(t, before, routes(t))
-	netlab.Device(t, nodelink.ExternalBridge, nicMAC)
+	netlab.Device(t, nodelink.ExternalBridge, netlab.NICMAC)
 	u = again(t, u)
-	require.NoError(t, u.move())
+	require.NoError(t, u.Move())
 	require.Equal(t, before, routes(t))
 	require.Empty(t, netlab.Run(t, "ip -o address show dev eth0 scope global"))
 }
 
-func again(t *testing.T, u uplink) uplink {
-	next, err := findUplink(u.memory, []netip.Addr{addr("192.0.2.11"), addr("2001:db8::b")}, nil)
+func again(t *testing.T, u Uplink) Uplink {
+	next, err := Find(u.Memory, []netip.Addr{addr("192.0.2.11"), addr("2001:db8::b")}, nil)
 	require.NoError(t, err)
 	return next
 }
@@ -165,13 +139,13 @@ func TestAConnectionOutlivesTheMove(t *testing.T) {
 	var conn net.Conn
 	netlab.In(t, world, func() {
 		var err error
-		conn, err = net.DialTimeout("tcp", "192.0.2.11:22", patience)
+		conn, err = net.DialTimeout("tcp", "192.0.2.11:22", netlab.Patience)
 		require.NoError(t, err)
 	})
 	defer func() { _ = conn.Close() }()
 	say := func() {
 		t.Helper()
-		require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
+		require.NoError(t, conn.SetDeadline(time.Now().Add(netlab.Patience)))
 		_, err := conn.Write([]byte("hello"))
 		require.NoError(t, err)
 		_, err = conn.Read(make([]byte, 5))
@@ -179,14 +153,14 @@ func TestAConnectionOutlivesTheMove(t *testing.T) {
 	}
 	say()
 	ips := []netip.Addr{addr("192.0.2.11")}
-	u, err := findUplink(memory{}, ips, nil)
+	u, err := Find(Memory{}, ips, nil)
 	require.NoError(t, err)
 	netlab.Run(t, "mac=$(cat /sys/class/net/eth0/address); ip link add br-ex address $mac type bridge; ip link set br-ex up; ip link set eth0 master br-ex")
-	u, err = findUplink(u.memory, ips, nil)
+	u, err = Find(u.Memory, ips, nil)
 	require.NoError(t, err)
-	require.NoError(t, u.move())
+	require.NoError(t, u.Move())
 	say()
-	require.NoError(t, restoreNIC(u.memory, &node{ips: ips, config: parsed(t)}))
+	require.NoError(t, Restore(u.Memory, ips, nil))
 	netlab.Run(t, "ip link set eth0 nomaster; ip link del br-ex")
 	say()
 }
@@ -206,7 +180,7 @@ func TestTheKernelIsDeafOnAQuietInterface(t *testing.T) {
 		})
 		return err
 	}
-	require.ErrorIs(t, ask(patience), unix.ECONNREFUSED, "the kernel answers")
+	require.ErrorIs(t, ask(netlab.Patience), unix.ECONNREFUSED, "the kernel answers")
 
 	require.NoError(t, kernel.Quiet(netlab.Link(t, "eth0")))
 	require.NoError(t, kernel.Quiet(netlab.Link(t, "eth0")), "again")
@@ -219,7 +193,7 @@ func TestTheKernelIsDeafOnAQuietInterface(t *testing.T) {
 	require.NoError(t, kernel.Unquiet(netlab.Link(t, "eth0")))
 	require.NoError(t, kernel.Unquiet(netlab.Link(t, "eth0")), "again")
 	require.NotContains(t, netlab.Run(t, "tc qdisc show dev eth0"), "clsact")
-	require.ErrorIs(t, ask(patience), unix.ECONNREFUSED)
+	require.ErrorIs(t, ask(netlab.Patience), unix.ECONNREFUSED)
 }
 
 func packetSocket(t *testing.T, index int) int {

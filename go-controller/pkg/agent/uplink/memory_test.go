@@ -1,26 +1,12 @@
-package agent
+package uplink
 
 import (
-	"net/netip"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 
 	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
 )
-
-func via(dst, gateway string, metric int) kernel.Route {
-	return kernel.Route{Dst: prefixP(dst), Gateway: addr(gateway), Table: kernel.MainTable, Metric: metric, Protocol: unix.RTPROT_STATIC}
-}
-
-func has(prefixes ...string) []kernel.Address {
-	var all []kernel.Address
-	for _, p := range prefixes {
-		all = append(all, kernel.Address{Prefix: prefixP(p)})
-	}
-	return all
-}
 
 func TestDecide(t *testing.T) {
 	full := kernel.State{Addresses: has("192.0.2.11/24", "2001:db8::b/64"), Routes: []kernel.Route{via("0.0.0.0/0", "192.0.2.1", 0), via("::/0", "fe80::1", 1024)}}
@@ -58,7 +44,7 @@ func TestDecide(t *testing.T) {
 }
 
 func TestMemoryIsReadBack(t *testing.T) {
-	m := memory{NIC: "eth0", MAC: "02:00:00:00:00:0b", MTU: 1500, Boot: "b", Before: map[string]int{"ipv4/ip_forward": 0}, State: kernel.State{
+	m := Memory{NIC: "eth0", MAC: "02:00:00:00:00:0b", MTU: 1500, Boot: "b", Before: map[string]int{"ipv4/ip_forward": 0}, State: kernel.State{
 		Addresses: []kernel.Address{{Prefix: prefixP("192.0.2.11/32"), Peer: prefixP("192.0.2.1/32"), NoPrefixRoute: true}},
 		Routes: []kernel.Route{
 			via("::/0", "fe80::1", 1024),
@@ -66,15 +52,12 @@ func TestMemoryIsReadBack(t *testing.T) {
 			{Dst: prefixP("0.0.0.0/0"), Gateway: addr("192.0.2.1"), Source: addr("192.0.2.11"), Table: kernel.MainTable, OnLink: true, MTU: 1400, TOS: 16},
 		},
 	}}
-	got, err := parseMemory(m.String())
+	got, err := ParseMemory(m.String())
 	require.NoError(t, err)
 	require.Equal(t, m, got)
-	none, err := parseMemory("")
+	none, err := ParseMemory("")
 	require.NoError(t, err)
 	require.Zero(t, none)
-	_, err = parseMemory("{")
+	_, err = ParseMemory("{")
 	require.ErrorContains(t, err, "ovs-vsctl remove bridge br-ex external_ids woven.network/uplink")
 }
-
-func addr(s string) netip.Addr      { return netip.MustParseAddr(s) }
-func prefixP(s string) netip.Prefix { return netip.MustParsePrefix(s) }
