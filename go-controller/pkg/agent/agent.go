@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/woven-network/woven/go-controller/pkg/agent/attach"
 	"github.com/woven-network/woven/go-controller/pkg/agent/bridge"
 	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
 	"github.com/woven-network/woven/go-controller/pkg/agent/ovs"
@@ -72,12 +73,12 @@ func Run(ctx context.Context, o Options) error {
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	m := newMetrics(registry, n)
-	health := endpoint.Health{Healthy: because(n.stuck), Ready: because(n.notReady)}
+	register(registry, n)
+	health := endpoint.Health{Healthy: because(n.stuck), Ready: because(n.Why)}
 	if err := o.Endpoints.Serve(ctx, registry, health, o.Log.WithName("endpoint")); err != nil {
 		return err
 	}
-	group.Go(func() error { return runNode(ctx, o, n, m) })
+	group.Go(func() error { return runNode(ctx, o, n, registry) })
 	err := group.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil
@@ -86,7 +87,7 @@ func Run(ctx context.Context, o Options) error {
 }
 
 // runNode connects to the databases and runs the loop, the CNI server and the watchers of events.
-func runNode(ctx context.Context, o Options, n *node, m *metrics) error {
+func runNode(ctx context.Context, o Options, n *node, registry prometheus.Registerer) error {
 	// Open vSwitch may be away, database and all, and nothing else would bring the node's network back.
 	dialing, dialed := context.WithCancel(ctx)
 	go n.keepRescuing(dialing)
@@ -97,9 +98,10 @@ func runNode(ctx context.Context, o Options, n *node, m *metrics) error {
 	}
 	defer local.Close()
 	n.local = local
-	s := newServer(o, n, m)
-	n.tidy, n.settle = s.tidy, s.settle
-	listenLocal(local, s.news, n.wake, n.doubted.add)
+	s := attach.New(attach.Options{Log: o.Log, Local: local, Node: n, Registry: registry, Userspace: n.userspace(), ConfDir: o.ConfDir})
+	n.pods = s
+	s.HearLocal()
+	listenLocal(local, n.wake, n.doubted.add)
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
@@ -120,7 +122,8 @@ func runNode(ctx context.Context, o Options, n *node, m *metrics) error {
 			return err
 		}
 		defer south.Close()
-		listenSouthbound(south, s.news, n.wake)
+		s.HearSouthbound(south)
+		listenSouthbound(south, n.wake)
 		n.south.Store(south)
 		n.wake()
 		for {
@@ -142,7 +145,7 @@ func runNode(ctx context.Context, o Options, n *node, m *metrics) error {
 		if err != nil {
 			return fmt.Errorf("CNI socket: %w", err)
 		}
-		return cni.Serve(ctx, l, s.handle)
+		return cni.Serve(ctx, l, s.Handle)
 	})
 	return group.Wait()
 }
@@ -166,16 +169,10 @@ func (n *node) keepRescuing(ctx context.Context) {
 	}
 }
 
-func newServer(o Options, n *node, m *metrics) *server {
-	return &server{
-		log: o.Log.WithName("cni"), local: n.local, news: newNews(), node: n, metrics: m, userspace: n.userspace(), timeout: commandTimeout,
-	}
-}
-
 // watchKernelAlways subscribes again after events were lost.
 func watchKernelAlways(ctx context.Context, wake func(), doubt func(hostEnd string), log logr.Logger) error {
 	for {
-		err := kernel.Watch(ctx, isHostEnd, wake, doubt)
+		err := kernel.Watch(ctx, attach.IsHostEnd, wake, doubt)
 		if ctx.Err() != nil {
 			return nil
 		}

@@ -8,20 +8,9 @@
 //
 // Two parts work side by side. The node's loop (node.go) is level-triggered: any event of netlink, OVSDB or OpenFlow
 // wakes it, it compares what is with what should be, and changes the difference; the order in which a reboot or a
-// restart of Open vSwitch brings things back does not matter. The CNI server (cniserver.go) runs each command on
+// restart of Open vSwitch brings things back does not matter. The CNI server (package attach) runs each command on
 // its own goroutine and waits on events, never on time.
 package agent
-
-// Keys of external_ids that are ours, beside nodelink.SubnetsKey.
-const (
-	prefix = "woven.network/"
-	// They are in the Interface row of a pod and hold all state of its CNI attachment.
-	keyContainer = prefix + "container"
-	keyIfName    = prefix + "ifname"
-	keySandbox   = prefix + "sandbox"
-	keyAddresses = prefix + "addresses"
-	keyGateways  = prefix + "gateways"
-)
 
 // geneveOverhead is what Geneve takes from the underlay's MTU: 20 (IPv4) or 40 (IPv6) + 8 (UDP) + 8 (Geneve) +
 // 8 (OVN's option) + 14 (the inner Ethernet header), rounded up for options to come.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/woven-network/woven/go-controller/pkg/agent/attach"
 	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
 	"github.com/woven-network/woven/go-controller/pkg/agent/netlab"
 	"github.com/woven-network/woven/go-controller/pkg/agent/podlink"
@@ -26,7 +27,7 @@ func TestTheKernelWakesTheLoop(t *testing.T) {
 	subscribed := make(chan struct{})
 	start := func() {
 		once := false
-		ended <- kernel.Watch(ctx, isHostEnd, func() {
+		ended <- kernel.Watch(ctx, attach.IsHostEnd, func() {
 			if !once {
 				once = true
 				close(subscribed)
@@ -53,16 +54,16 @@ func TestTheKernelWakesTheLoop(t *testing.T) {
 	}
 	// A pod comes and goes, and with its interface a route of the kernel's.
 	quietFor(woken, 50*time.Millisecond)
-	pod := attachment{Container: "c1", IfName: "eth0"}
+	pod := podlink.Link{Host: "w0123456789abcd", IfName: "eth0"}
 	netns := netlab.Other(t)
-	_, err := podlink.Connect(pod.link(), netlab.File(t, netns), 1500, true)
+	_, err := podlink.Connect(pod, netlab.File(t, netns), 1500, true)
 	require.NoError(t, err)
 	netlab.In(t, netns, func() { netlab.Run(t, "ip link set eth0 up") })
-	for !strings.Contains(netlab.Run(t, "ip -6 route show table local"), "multicast ff00::/8 dev "+pod.host()) {
+	for !strings.Contains(netlab.Run(t, "ip -6 route show table local"), "multicast ff00::/8 dev "+pod.Host) {
 		require.NoError(t, t.Context().Err())
 	}
-	require.NoError(t, podlink.Disconnect(pod.host()))
-	require.Equal(t, pod.host(), <-doubted)
+	require.NoError(t, podlink.Disconnect(pod.Host))
+	require.Equal(t, pod.Host, <-doubted)
 	// What comes after it, on each socket, and wakes once.
 	netlab.Run(t, "ip link set eth0 alias nic; ip route add 10.9.0.0/16 dev eth0 proto kernel; ip route add 10.8.0.0/16 via 192.0.2.1")
 	for range 2 {

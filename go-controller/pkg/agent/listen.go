@@ -1,30 +1,30 @@
 package agent
 
 import (
-	"github.com/ovn-kubernetes/libovsdb/cache"
 	"github.com/ovn-kubernetes/libovsdb/model"
 
+	"github.com/woven-network/woven/go-controller/pkg/agent/attach"
 	"github.com/woven-network/woven/go-controller/pkg/agent/ovs"
 	"github.com/woven-network/woven/go-controller/pkg/agent/southbound"
 	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/sb"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
+	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
 )
 
-// listenLocal tells waiting CNI commands, and the node's loop by wake and doubt, of changed rows.
-func listenLocal(local *ovs.Database, news *news, wake func(), doubt func(hostEnd string)) {
-	local.Cache().AddEventHandler(rowHandler(func(m model.Model, gone bool) {
+// listenLocal tells the node's loop, by wake and doubt, of changed rows.
+func listenLocal(local *ovs.Database, wake func(), doubt func(hostEnd string)) {
+	local.Cache().AddEventHandler(ovsdb.OnRow(func(m model.Model, gone bool) {
 		switch r := m.(type) {
 		case *vswitch.Interface:
-			news.tell(interfaceTopic(r.Name))
 			switch {
-			case !isHostEnd(r.Name):
+			case !attach.IsHostEnd(r.Name):
 				wake()
 			case gone:
 				doubt(r.Name)
 			}
 		case *vswitch.Port:
-			if !isHostEnd(r.Name) {
+			if !attach.IsHostEnd(r.Name) {
 				wake()
 			}
 		case *vswitch.Bridge:
@@ -38,23 +38,11 @@ func listenLocal(local *ovs.Database, news *news, wake func(), doubt func(hostEn
 	}))
 }
 
-// listenSouthbound does the same for Port_Bindings.
-func listenSouthbound(south *southbound.Database, news *news, wake func()) {
-	south.Cache().AddEventHandler(rowHandler(func(m model.Model, _ bool) {
-		if r, ok := m.(*sb.PortBinding); ok {
-			news.tell(bindingTopic(r.LogicalPort))
-			if r.ExternalIDs[nodelink.SubnetsKey] != "" {
-				wake()
-			}
+// listenSouthbound does the same for the Port_Binding of the node's own port.
+func listenSouthbound(south *southbound.Database, wake func()) {
+	south.Cache().AddEventHandler(ovsdb.OnRow(func(m model.Model, _ bool) {
+		if r, ok := m.(*sb.PortBinding); ok && r.ExternalIDs[nodelink.SubnetsKey] != "" {
+			wake()
 		}
 	}))
-}
-
-// rowHandler calls changed for every event with the row as it is or, when it is gone, as it was.
-func rowHandler(changed func(m model.Model, gone bool)) cache.EventHandler {
-	return &cache.EventHandlerFuncs{
-		AddFunc:    func(_ string, m model.Model) { changed(m, false) },
-		UpdateFunc: func(_ string, _, m model.Model) { changed(m, false) },
-		DeleteFunc: func(_ string, m model.Model) { changed(m, true) },
-	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-logr/logr"
 
+	"github.com/woven-network/woven/go-controller/pkg/agent/attach"
 	"github.com/woven-network/woven/go-controller/pkg/agent/bridge"
 	"github.com/woven-network/woven/go-controller/pkg/agent/ovs"
 	"github.com/woven-network/woven/go-controller/pkg/agent/southbound"
@@ -18,12 +19,13 @@ import (
 	"github.com/woven-network/woven/go-controller/pkg/config"
 )
 
-// ready is what CNI commands need of a node whose loop has come to its end.
-type ready struct {
-	// Subnets are the node's pod networks.
-	Subnets []netip.Prefix
-	// MTU is the pods', in bytes.
-	MTU int
+// pods is what the loop has done about pods.
+type pods interface {
+	// Tidy compares all pods' rows with their interfaces, Settle those of some by the names of the ends in the host.
+	Tidy(session context.Context) error
+	Settle(session context.Context, hostEnds []string) error
+	// Announce tells the container runtime that the node is ready for pods.
+	Announce() error
 }
 
 // node is the node's loop.
@@ -36,10 +38,8 @@ type node struct {
 	flows  *bridge.Switch
 	// switchSocket is where ovs-vswitchd takes OpenFlow connections for br-ex.
 	switchSocket string
-	// tidy compares all pods' rows with their interfaces, settle those of some by the names of their interfaces (see server).
-	tidy   func(session context.Context) error
-	settle func(session context.Context, hostEnds []string) error
-	// conflist is where the network configuration for the container runtime is written.
+	pods         pods
+	// conflist is where the network configuration for the container runtime is.
 	conflist string
 
 	// south is nil until the Southbound database has been reached.
@@ -65,7 +65,7 @@ type node struct {
 	// doubted are the host's ends of pods of which a row or an interface has gone.
 	doubted doubts
 	// ready is nil until the node is; later it is the last good state.
-	ready atomic.Pointer[ready]
+	ready atomic.Pointer[attach.Ready]
 	// reason is why the node is not ready, or why the last turn failed; empty when all is well.
 	reason atomic.Pointer[string]
 }
@@ -171,8 +171,8 @@ func (n *node) report(err error) {
 	}
 }
 
-// notReady says why the node is not ready for pods; empty if it is.
-func (n *node) notReady() string {
+// Why says why the node is not ready for pods; empty if it is.
+func (n *node) Why() string {
 	r := n.reason.Load()
 	if r == nil {
 		return "the node agent has just started"
@@ -191,3 +191,17 @@ func (n *node) rest() {
 	n.ready.Store(nil)
 	n.wake()
 }
+
+// Ready is for CNI commands (attach.Node).
+func (n *node) Ready() *attach.Ready { return n.ready.Load() }
+
+// Uninstalled is for CNI commands (attach.Node).
+func (n *node) Uninstalled() string {
+	if n.resting.Load() {
+		return uninstalled
+	}
+	return ""
+}
+
+// South is for CNI commands (attach.Node).
+func (n *node) South() *southbound.Database { return n.south.Load() }

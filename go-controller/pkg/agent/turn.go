@@ -11,6 +11,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"github.com/woven-network/woven/go-controller/pkg/agent/attach"
 	"github.com/woven-network/woven/go-controller/pkg/agent/bridge"
 	"github.com/woven-network/woven/go-controller/pkg/agent/hostnet"
 	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
@@ -42,7 +43,7 @@ func (n *node) settleDoubts(ctx context.Context) error {
 	if n.resting.Load() {
 		return nil
 	}
-	return n.during(ctx, func(session context.Context) error { return n.settle(session, n.doubted.take()) })
+	return n.during(ctx, func(session context.Context) error { return n.pods.Settle(session, n.doubted.take()) })
 }
 
 // during calls f with the connection to the Open_vSwitch database.
@@ -109,11 +110,11 @@ func (n *node) compare(session context.Context) error {
 	if patch == 0 {
 		return waiting("ovn-controller to connect " + nodelink.ExternalBridge + " to the gateway router")
 	}
-	n.ready.Store(&ready{Subnets: host.Subnets, MTU: mtu})
-	if err := n.tidy(session); err != nil {
+	n.ready.Store(&attach.Ready{Subnets: host.Subnets, MTU: mtu})
+	if err := n.pods.Tidy(session); err != nil {
 		return err
 	}
-	return writeConflist(n.conflist)
+	return n.pods.Announce()
 }
 
 var errNoDatabase = errors.New("the Open_vSwitch database does not answer; look at the pod woven-ovs of this node")
@@ -140,9 +141,9 @@ func present(ctx context.Context, database interface {
 	return database.Session(attempt)
 }
 
-// southbound returns the Southbound database and the context of its connection, or nil: nothing may wait for it, for the
+// Southbound returns the Southbound database and the context of its connection, or nil: nothing may wait for it, for the
 // way there may be what this loop has to repair.
-func (n *node) southbound(ctx context.Context) (*southbound.Database, context.Context) {
+func (n *node) Southbound(ctx context.Context) (*southbound.Database, context.Context) {
 	south := n.south.Load()
 	if south == nil {
 		return nil, nil
@@ -192,7 +193,7 @@ func (n *node) uplink(ctx context.Context, own []netip.Prefix) (uplink.Uplink, e
 // southbound.HostPort returns what the Southbound database says of ovn0, or last said: a database that restarts is empty for a
 // moment. Nil as long as it has said nothing.
 func (n *node) hostPort(ctx context.Context) (*southbound.HostPort, error) {
-	south, session := n.southbound(ctx)
+	south, session := n.Southbound(ctx)
 	if south == nil {
 		return n.host, nil
 	}

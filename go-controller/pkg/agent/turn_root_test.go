@@ -53,7 +53,7 @@ func TestTheLoopWaitsForNoDatabase(t *testing.T) {
 	})
 	says := func(what string) {
 		t.Helper()
-		require.Eventually(t, func() bool { return n.notReady() == what }, 20*time.Second, time.Millisecond, "%s; it says: %s", what, n.notReady())
+		require.Eventually(t, func() bool { return n.Why() == what }, 20*time.Second, time.Millisecond, "%s; it says: %s", what, n.Why())
 	}
 	const lives = "waiting for ovs-vswitchd to make br-ex with eth0"
 	for range 10 {

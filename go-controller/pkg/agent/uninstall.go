@@ -11,9 +11,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/woven-network/woven/go-controller/pkg/agent/attach"
 	"github.com/woven-network/woven/go-controller/pkg/agent/hostnet"
 	"github.com/woven-network/woven/go-controller/pkg/agent/ovs"
-	"github.com/woven-network/woven/go-controller/pkg/agent/podlink"
 	"github.com/woven-network/woven/go-controller/pkg/agent/uplink"
 	"github.com/woven-network/woven/go-controller/pkg/cni"
 	"github.com/woven-network/woven/go-controller/pkg/config"
@@ -63,48 +63,29 @@ func removeFile(path string) error {
 	return nil
 }
 
-// uninstall is done by a running agent: its loop rests from here on.
-func (s *server) uninstall(ctx context.Context) error {
-	n := s.node
+// Uninstall is for a running agent, whose loop rests from here on (attach.Node).
+func (n *node) Uninstall(ctx context.Context) error {
 	n.rest()
-	return takeBack(ctx, s.local, n.name, n.ips, n.config, n.conflist)
+	return takeBack(ctx, n.local, n.name, n.ips, n.config, n.conflist)
 }
 
 // takeBack removes everything in the order that keeps the node reachable: pods and the host's ways to them first,
 // then the NIC gets back what br-ex has, and the bridges go last.
 func takeBack(ctx context.Context, local *ovs.Database, name string, ips []netip.Addr, c *config.Parsed, confDir string) error {
-	if err := removeFile(filepath.Join(confDir, conflistName)); err != nil {
+	if err := removeFile(filepath.Join(confDir, attach.ConflistName)); err != nil {
 		return err
 	}
 	session, err := local.Session(ctx)
 	if err != nil {
 		return err
 	}
-	if err := removePods(session, local); err != nil {
+	if err := attach.RemoveAll(session, local); err != nil {
 		return err
 	}
 	if err := hostnet.Remove(); err != nil {
 		return err
 	}
 	return giveBack(session, local, &node{name: name, ips: ips, config: c})
-}
-
-// removePods takes the interfaces from pods that still run; they have no network from here on.
-func removePods(session context.Context, local *ovs.Database) error {
-	a := attachments{local}
-	rows, err := a.list(session)
-	if err != nil {
-		return err
-	}
-	for _, r := range rows {
-		if err := a.remove(session, r.Name); err != nil {
-			return err
-		}
-		if err := podlink.Disconnect(r.Name); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // giveBack moves addresses and routes from br-ex to the NIC and removes the bridges. br-ex keeps its port until

@@ -1,4 +1,4 @@
-package agent
+package attach
 
 import (
 	"context"
@@ -18,6 +18,16 @@ import (
 	"github.com/woven-network/woven/go-controller/pkg/agent/southbound"
 	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
+)
+
+// Keys of external_ids that are ours, in the Interface row of a pod. They hold all state of its CNI attachment.
+const (
+	prefix       = "woven.network/"
+	keyContainer = prefix + "container"
+	keyIfName    = prefix + "ifname"
+	keySandbox   = prefix + "sandbox"
+	keyAddresses = prefix + "addresses"
+	keyGateways  = prefix + "gateways"
 )
 
 // attachment is a pod's interface. All of it is in external_ids of its Interface row, so an agent that starts
@@ -43,8 +53,8 @@ func (a attachment) link() podlink.Link {
 	return podlink.Link{Host: a.host(), IfName: a.IfName, Alias: a.alias(), MAC: a.MAC, Addresses: a.Addresses, Gateways: a.Gateways}
 }
 
-// isHostEnd tells whether an interface is, by its name, the host's end of a pod's.
-func isHostEnd(name string) bool {
+// IsHostEnd tells whether an interface is, by its name, the host's end of a pod's.
+func IsHostEnd(name string) bool {
 	if len(name) != 15 || name[0] != 'w' {
 		return false
 	}

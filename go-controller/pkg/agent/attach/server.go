@@ -1,4 +1,6 @@
-package agent
+// Package attach answers the CNI shim: it attaches pods to Open vSwitch, checks and detaches them, and mends attachments of which
+// half has gone. Each command has its own goroutine and waits on events, never on time. What it asks of the node's loop is Node.
+package attach
 
 import (
 	"context"
@@ -12,6 +14,7 @@ import (
 	"github.com/containernetworking/cni/pkg/types"
 	current "github.com/containernetworking/cni/pkg/types/100"
 	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/woven-network/woven/go-controller/pkg/agent/ovs"
 	"github.com/woven-network/woven/go-controller/pkg/agent/podlink"
@@ -23,21 +26,44 @@ import (
 // pod's event says what was waited for.
 const commandTimeout = 45 * time.Second
 
-// server answers the CNI shim.
-type server struct {
+// Server answers the CNI shim.
+type Server struct {
 	log       logr.Logger
 	local     *ovs.Database
 	news      *news
-	node      *node
+	node      Node
 	metrics   *metrics
 	userspace bool
 	// timeout is commandTimeout, but for tests.
 	timeout time.Duration
+	// confDir is where the container runtime reads configurations.
+	confDir string
 	locks   locks
 }
 
-// handle answers one command and logs its outcome.
-func (s *server) handle(ctx context.Context, request cni.Request, netns *os.File) cni.Response {
+// Options are what a server needs.
+type Options struct {
+	Log   logr.Logger
+	Local *ovs.Database
+	Node  Node
+	// Registry gets the metrics of commands.
+	Registry prometheus.Registerer
+	// Userspace: the datapath is in ovs-vswitchd, and pods' packets are none for the kernel.
+	Userspace bool
+	// ConfDir is where the container runtime reads configurations.
+	ConfDir string
+}
+
+// New returns a server that has heard nothing yet.
+func New(o Options) *Server {
+	return &Server{
+		log: o.Log.WithName("cni"), local: o.Local, news: newNews(), node: o.Node, metrics: newMetrics(o.Registry),
+		userspace: o.Userspace, timeout: commandTimeout, confDir: o.ConfDir,
+	}
+}
+
+// Handle answers one command and logs its outcome.
+func (s *Server) Handle(ctx context.Context, request cni.Request, netns *os.File) cni.Response {
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -83,13 +109,13 @@ func respond(result *current.Result, err error) cni.Response {
 	return cni.Response{Result: text}
 }
 
-func (s *server) command(ctx context.Context, request cni.Request, pod attachment, netns *os.File) (*current.Result, error) {
-	if s.node.resting.Load() && request.Command != cni.Uninstall {
-		return nil, tryAgain("%s", uninstalled)
+func (s *Server) command(ctx context.Context, request cni.Request, pod attachment, netns *os.File) (*current.Result, error) {
+	if reason := s.node.Uninstalled(); reason != "" && request.Command != cni.Uninstall {
+		return nil, tryAgain("%s", reason)
 	}
 	switch request.Command {
 	case cni.Uninstall:
-		return nil, s.uninstall(ctx)
+		return nil, s.node.Uninstall(ctx)
 	case cni.Add:
 		if err := podlink.IsNetns(netns); err != nil {
 			return nil, types.NewError(types.ErrInvalidNetNS, request.Netns+" is not a network namespace", err.Error())
@@ -104,7 +130,7 @@ func (s *server) command(ctx context.Context, request cni.Request, pod attachmen
 	case cni.GC:
 		return nil, s.gc(ctx, request.Config)
 	case cni.Status:
-		if reason := s.node.notReady(); reason != "" {
+		if reason := s.node.Why(); reason != "" {
 			return nil, types.NewError(types.ErrPluginNotAvailable, "the node's network is not ready", reason)
 		}
 		return nil, nil
@@ -137,7 +163,7 @@ func tryAgain(format string, args ...any) error {
 }
 
 // session is a connection to the Open_vSwitch database whose cache is complete: what is not there does not exist.
-func (s *server) session(ctx context.Context) (context.Context, error) {
+func (s *Server) session(ctx context.Context) (context.Context, error) {
 	session, err := s.local.Session(ctx)
 	if err != nil {
 		return nil, tryAgain("the Open_vSwitch database does not answer; look at the pod woven-ovs of this node")

@@ -1,4 +1,4 @@
-package agent
+package attach
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 )
 
 // del removes an attachment. It succeeds when there is nothing (left) to remove.
-func (s *server) del(ctx context.Context, pod attachment) error {
+func (s *Server) del(ctx context.Context, pod attachment) error {
 	session, err := s.session(ctx)
 	if err != nil {
 		return err
@@ -25,13 +25,13 @@ func (s *server) del(ctx context.Context, pod attachment) error {
 }
 
 // delLocked is del for one that has not the sandbox's lock yet. Without, the loop would give an interface its row back that is about to go.
-func (s *server) delLocked(ctx context.Context, pod attachment) error {
+func (s *Server) delLocked(ctx context.Context, pod attachment) error {
 	defer s.locks.lock(pod.Container)()
 	return s.del(ctx, pod)
 }
 
 // gc removes all attachments but those that the runtime calls valid.
-func (s *server) gc(ctx context.Context, config []byte) error {
+func (s *Server) gc(ctx context.Context, config []byte) error {
 	var conf struct {
 		Valid *[]types.GCAttachment `json:"cni.dev/valid-attachments"`
 	}

@@ -1,4 +1,4 @@
-package agent
+package attach
 
 import (
 	"context"
@@ -18,7 +18,7 @@ import (
 )
 
 // check verifies that an attachment is as ADD left it, and as the runtime believes it to be.
-func (s *server) check(ctx context.Context, pod attachment, config []byte, netns *os.File) error {
+func (s *Server) check(ctx context.Context, pod attachment, config []byte, netns *os.File) error {
 	believed, err := previous(config)
 	if err != nil {
 		return err

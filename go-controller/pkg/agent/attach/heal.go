@@ -1,4 +1,4 @@
-package agent
+package attach
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
 	"github.com/woven-network/woven/go-controller/pkg/agent/ovs"
+	"github.com/woven-network/woven/go-controller/pkg/agent/podlink"
 	"github.com/woven-network/woven/go-controller/pkg/agent/southbound"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
 )
@@ -32,18 +33,18 @@ func attachmentOfAlias(alias string) (attachment, bool) {
 	return attachment{Container: f[1], IfName: f[2], UID: f[3], Sandbox: f[4]}, true
 }
 
-// tidy is the loop's part in attachments, once the node is ready: who waits for that goes on, and all pods are settled.
-func (s *server) tidy(session context.Context) error {
+// Tidy is the loop's part in attachments, once the node is ready: who waits for that goes on, and all pods are settled.
+func (s *Server) Tidy(session context.Context) error {
 	s.news.tell(readyTopic)
 	doubtful, err := s.doubtful(session)
 	if err != nil {
 		return err
 	}
-	return s.settle(session, doubtful)
+	return s.Settle(session, doubtful)
 }
 
 // doubtful returns the names of the host's ends of pods that have only one of row and interface.
-func (s *server) doubtful(session context.Context) ([]string, error) {
+func (s *Server) doubtful(session context.Context) ([]string, error) {
 	rows, err := s.attachments().list(session)
 	if err != nil {
 		return nil, err
@@ -58,17 +59,17 @@ func (s *server) doubtful(session context.Context) ([]string, error) {
 		withRow.Insert(r.Name)
 	}
 	for _, l := range links {
-		if name := l.Attrs().Name; isHostEnd(name) {
+		if name := l.Attrs().Name; IsHostEnd(name) {
 			withLink.Insert(name)
 		}
 	}
 	return sets.List(withRow.SymmetricDifference(withLink)), nil
 }
 
-// settle removes rows without an interface, whose network namespace went without a DEL, such as in a reboot (the runtime's
+// Settle removes rows without an interface, whose network namespace went without a DEL, such as in a reboot (the runtime's
 // DEL, when it comes, finds nothing to do), and gives interfaces without a row theirs back. What goes wrong with one keeps none of
 // the others from it.
-func (s *server) settle(session context.Context, hostEnds []string) error {
+func (s *Server) Settle(session context.Context, hostEnds []string) error {
 	var errs []error
 	for _, name := range hostEnds {
 		errs = append(errs, s.settleOne(session, name))
@@ -78,7 +79,7 @@ func (s *server) settle(session context.Context, hostEnds []string) error {
 
 // settleOne leaves a sandbox alone on which a CNI command is at work: it brings both or takes both away. If it does not, the
 // next audit finds that.
-func (s *server) settleOne(session context.Context, name string) error {
+func (s *Server) settleOne(session context.Context, name string) error {
 	row, link, err := s.rowAndLink(session, name)
 	if err != nil || (row == nil) == (link == nil) {
 		return err
@@ -111,7 +112,7 @@ func (s *server) settleOne(session context.Context, name string) error {
 }
 
 // rowAndLink returns the two halves of an attachment; nil is what is not there.
-func (s *server) rowAndLink(session context.Context, name string) (*vswitch.Interface, netlink.Link, error) {
+func (s *Server) rowAndLink(session context.Context, name string) (*vswitch.Interface, netlink.Link, error) {
 	row, err := ovs.Interface(session, s.local, name)
 	if err != nil {
 		return nil, nil, err
@@ -121,12 +122,12 @@ func (s *server) rowAndLink(session context.Context, name string) (*vswitch.Inte
 }
 
 // heal makes the row of an attachment whose interface is there and whose row is not. Its sandbox is locked.
-func (s *server) heal(session context.Context, a attachment, link netlink.Link) error {
-	ready := s.node.ready.Load()
+func (s *Server) heal(session context.Context, a attachment, link netlink.Link) error {
+	ready := s.node.Ready()
 	if ready == nil {
 		return nil // Another turn comes when the node is ready, or the Southbound database back.
 	}
-	south, southSession := s.node.southbound(session)
+	south, southSession := s.node.Southbound(session)
 	if south == nil {
 		return nil
 	}
@@ -152,5 +153,23 @@ func (s *server) heal(session context.Context, a attachment, link netlink.Link) 
 		return err
 	}
 	s.log.Info("made the row of a pod again", "pod", a.Pod, "container", a.Container, "interface", a.host())
+	return nil
+}
+
+// RemoveAll takes the interfaces from pods that still run; they have no network from here on.
+func RemoveAll(session context.Context, local *ovs.Database) error {
+	a := attachments{local}
+	rows, err := a.list(session)
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		if err := a.remove(session, r.Name); err != nil {
+			return err
+		}
+		if err := podlink.Disconnect(r.Name); err != nil {
+			return err
+		}
+	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package agent
+package attach
 
 import (
 	"context"
@@ -22,7 +22,7 @@ const cleanupTimeout = 5 * time.Second
 
 // add wires a pod. The pod's end is configured while OVN installs the port's flows. When it returns, the pod's first packet
 // passes.
-func (s *server) add(ctx context.Context, pod attachment, netns *os.File) (*current.Result, error) {
+func (s *Server) add(ctx context.Context, pod attachment, netns *os.File) (*current.Result, error) {
 	ready, err := s.awaitReady(ctx)
 	if err != nil {
 		return nil, err
@@ -44,20 +44,20 @@ func (s *server) add(ctx context.Context, pod attachment, netns *os.File) (*curr
 
 // awaitReady waits until the loop of an agent that has just started has looked at everything once. An error would cost
 // the pod ten seconds or more: so long kubelet waits before it tries again.
-func (s *server) awaitReady(ctx context.Context) (*ready, error) {
-	var state *ready
+func (s *Server) awaitReady(ctx context.Context) (*Ready, error) {
+	var state *Ready
 	err := s.news.await(ctx, readyTopic, func() (bool, error) {
-		state = s.node.ready.Load()
+		state = s.node.Ready()
 		return state != nil, nil
 	})
 	if err != nil {
-		return nil, tryAgain("the node's network is not ready: %s", s.node.notReady())
+		return nil, tryAgain("the node's network is not ready: %s", s.node.Why())
 	}
 	return state, nil
 }
 
 // already answers an ADD that is given again, as the specification allows.
-func (s *server) already(ctx context.Context, pod attachment, netns *os.File) (*current.Result, error) {
+func (s *Server) already(ctx context.Context, pod attachment, netns *os.File) (*current.Result, error) {
 	i, err := ovs.Interface(ctx, s.local, pod.host())
 	if err != nil || i == nil {
 		return nil, err
@@ -81,14 +81,14 @@ func (s *server) already(ctx context.Context, pod attachment, netns *os.File) (*
 
 // quietAgain does the last of wire for a pod of which only the rest is known to have been done: an agent may have been killed before it
 // came to this.
-func (s *server) quietAgain(host netlink.Link) error {
+func (s *Server) quietAgain(host netlink.Link) error {
 	if !s.userspace {
 		return nil
 	}
 	return kernel.Quiet(host)
 }
 
-func (s *server) wire(ctx, session context.Context, pod attachment, netns *os.File, ready *ready) (*current.Result, error) {
+func (s *Server) wire(ctx, session context.Context, pod attachment, netns *os.File, ready *Ready) (*current.Result, error) {
 	done := s.metrics.part("port_binding")
 	b, err := s.awaitBinding(ctx, pod)
 	if err != nil {
@@ -142,11 +142,11 @@ func (s *server) wire(ctx, session context.Context, pod attachment, netns *os.Fi
 
 // awaitBinding waits until the Southbound database has this very pod's port; that of an earlier pod with the
 // same name has another UID.
-func (s *server) awaitBinding(ctx context.Context, pod attachment) (*sb.PortBinding, error) {
+func (s *Server) awaitBinding(ctx context.Context, pod attachment) (*sb.PortBinding, error) {
 	var found *sb.PortBinding
 	other := ""
 	err := s.news.await(ctx, bindingTopic(pod.Pod), func() (bool, error) {
-		b, err := s.node.south.Load().Binding(ctx, pod.Pod)
+		b, err := s.node.South().Binding(ctx, pod.Pod)
 		if err != nil || b == nil {
 			return false, err
 		}
@@ -168,7 +168,7 @@ func (s *server) awaitBinding(ctx context.Context, pod attachment) (*sb.PortBind
 }
 
 // awaitInstalled waits until ovn-controller has installed the port's flows.
-func (s *server) awaitInstalled(ctx context.Context, pod attachment) error {
+func (s *Server) awaitInstalled(ctx context.Context, pod attachment) error {
 	err := s.news.await(ctx, interfaceTopic(pod.host()), func() (bool, error) {
 		i, err := ovs.Interface(ctx, s.local, pod.host())
 		if err != nil {
@@ -186,7 +186,7 @@ func (s *server) awaitInstalled(ctx context.Context, pod attachment) error {
 }
 
 // undo takes back what an ADD made that failed. What cannot be taken back now is found by the runtime's DEL.
-func (s *server) undo(ctx context.Context, pod attachment) {
+func (s *Server) undo(ctx context.Context, pod attachment) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
 	if err := s.del(ctx, pod); err != nil {
@@ -194,7 +194,7 @@ func (s *server) undo(ctx context.Context, pod attachment) {
 	}
 }
 
-func (s *server) attachments() attachments { return attachments{s.local} }
+func (s *Server) attachments() attachments { return attachments{s.local} }
 
 // result is the answer to ADD (CNI specification 1.1, "ADD Success").
 func result(a attachment, host netlink.Link) *current.Result {

@@ -1,4 +1,4 @@
-package agent
+package attach
 
 import (
 	"bytes"
@@ -20,12 +20,12 @@ const conflist = `{
 }
 `
 
-// conflistName sorts before other configurations, so that runtimes, which take the first, take ours.
-const conflistName = "10-woven.conflist"
+// ConflistName sorts before other configurations, so that runtimes, which take the first, take ours.
+const ConflistName = "10-woven.conflist"
 
-// writeConflist tells the container runtime that the node's pod network is ready.
-func writeConflist(dir string) error {
-	path := filepath.Join(dir, conflistName)
+// Announce tells the container runtime that the node's pod network is ready.
+func (s *Server) Announce() error {
+	path := filepath.Join(s.confDir, ConflistName)
 	if have, err := os.ReadFile(path); err == nil && bytes.Equal(have, []byte(conflist)) {
 		return nil
 	}

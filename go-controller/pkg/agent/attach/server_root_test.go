@@ -1,6 +1,6 @@
 //go:build root
 
-package agent
+package attach
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,11 +37,41 @@ import (
 // runtimeTest is a CNI server with real databases in the namespace of this process (see TestMain); the test plays woven-controller (bind)
 // and ovn-controller (install).
 type runtimeTest struct {
-	*server
+	*Server
 	t     *testing.T
+	node  *testNode
 	south *ovsdb.Client
 	pods  int
 }
+
+// testNode is ready when the test says so, and its Southbound database is always there.
+type testNode struct {
+	ready atomic.Pointer[Ready]
+	south *southbound.Database
+}
+
+func (n *testNode) Ready() *Ready { return n.ready.Load() }
+
+func (n *testNode) Why() string {
+	if n.Ready() == nil {
+		return "the node agent has just started"
+	}
+	return ""
+}
+
+func (n *testNode) Uninstalled() string { return "" }
+
+func (n *testNode) South() *southbound.Database { return n.south }
+
+func (n *testNode) Southbound(ctx context.Context) (*southbound.Database, context.Context) {
+	session, err := n.south.Session(ctx)
+	if err != nil {
+		return nil, nil
+	}
+	return n.south, session
+}
+
+func (n *testNode) Uninstall(context.Context) error { return nil }
 
 func newRuntime(t *testing.T) *runtimeTest {
 	netlab.Run(t, "ip link set lo up")
@@ -56,23 +87,18 @@ func newRuntime(t *testing.T) *runtimeTest {
 	require.NoError(t, err)
 	t.Cleanup(writer.Close)
 
-	n := &node{name: "a", ips: []netip.Addr{addr("192.0.2.11")}, config: parsed(t), local: local, wakeup: make(chan struct{}, 1), doubted: newDoubts()}
-	for range 2 {
-		require.NoError(t, n.setRows(session, testUplink(), nil, 1500))
-	}
-	n.south.Store(south)
-	s := newServer(Options{Log: logr.Discard()}, n, newMetrics(prometheus.NewRegistry(), n))
+	brInt(t, session, local)
+	n := &testNode{south: south}
+	s := New(Options{Log: logr.Discard(), Local: local, Node: n, Registry: prometheus.NewRegistry(), Userspace: true})
 	t.Cleanup(func() { netlab.Run(t, "for l in $(ip -br link | grep -o '^w[0-9a-f]*'); do ip link del $l; done") })
 	s.timeout = netlab.Patience
-	listenLocal(local, s.news, n.wake, n.doubted.add)
-	listenSouthbound(south, s.news, n.wake)
-	return &runtimeTest{server: s, t: t, south: writer}
+	s.HearLocal()
+	s.HearSouthbound(south)
+	return &runtimeTest{Server: s, t: t, node: n, south: writer}
 }
 
 func (r *runtimeTest) ready() {
-	none := ""
-	r.node.reason.Store(&none)
-	r.node.ready.Store(&ready{Subnets: []netip.Prefix{prefixP("10.244.1.0/24"), prefixP("fd00:10:244:1::/64")}, MTU: 1500})
+	r.node.ready.Store(&Ready{Subnets: []netip.Prefix{prefixP("10.244.1.0/24"), prefixP("fd00:10:244:1::/64")}, MTU: 1500})
 }
 
 // bind makes a pod's port as woven-controller and northd do.
@@ -118,7 +144,7 @@ func (r *runtimeTest) call(command, pod, uid, container, conf string, netns *os.
 	if pod != "" {
 		request.Args = "IgnoreUnknown=1;K8S_POD_NAMESPACE=ns;K8S_POD_NAME=" + pod + ";K8S_POD_UID=" + uid
 	}
-	return r.handle(r.t.Context(), request, netns)
+	return r.Handle(r.t.Context(), request, netns)
 }
 
 // adding starts an ADD.
@@ -191,7 +217,7 @@ func TestALifeOfAPod(t *testing.T) {
 	// The loop hears that the old row is gone before the old interface is.
 	_, err = podlink.Connect(attachment{Container: "c3", IfName: "eth0", UID: "1", Sandbox: "/run/netns/c3"}.link(), netlab.File(t, netlab.Other(t)), 1500, true)
 	require.NoError(t, err)
-	require.NoError(t, r.tidy(t.Context()))
+	require.NoError(t, r.Tidy(t.Context()))
 	require.NoError(t, podlink.Disconnect(attachment{Container: "c3", IfName: "eth0"}.host()))
 	require.Nil(t, (<-answer).Error)
 	require.NotContains(t, netlab.Run(t, "ip link"), attachment{Container: "c1", IfName: "eth0"}.host())
@@ -237,7 +263,7 @@ func TestAddEndsWithItsRuntime(t *testing.T) {
 	defer cancel()
 	netns, answer := netlab.File(t, netlab.Other(t)), make(chan cni.Response, 1)
 	go func() {
-		answer <- r.handle(ctx, cni.Request{Command: cni.Add, ContainerID: "c1", IfName: "eth0", Config: []byte("{}"),
+		answer <- r.Handle(ctx, cni.Request{Command: cni.Add, ContainerID: "c1", IfName: "eth0", Config: []byte("{}"),
 			Args: "K8S_POD_NAMESPACE=ns;K8S_POD_NAME=web;K8S_POD_UID=1"}, netns)
 	}()
 	r.hasRow("c1")
@@ -258,7 +284,7 @@ func TestAttachmentsOfVanishedSandboxesGo(t *testing.T) {
 	answer := r.adding("web", "1", "c1", netns)
 	r.wired("c1")
 	require.Nil(t, (<-answer).Error)
-	require.NoError(t, r.tidy(t.Context()))
+	require.NoError(t, r.Tidy(t.Context()))
 	left, err := r.attachments().list(t.Context())
 	require.NoError(t, err)
 	require.Len(t, left, 1)
@@ -266,7 +292,7 @@ func TestAttachmentsOfVanishedSandboxesGo(t *testing.T) {
 	// Somebody removes the row, or the database is lost.
 	require.NoError(t, r.attachments().remove(t.Context(), left[0].Name))
 	netlab.Run(t, "tc qdisc del dev "+left[0].Name+" clsact") // and its agent was killed in the middle of the ADD
-	require.NoError(t, r.tidy(t.Context()))
+	require.NoError(t, r.Tidy(t.Context()))
 	deaf, err := kernel.IsQuiet(netlab.Link(t, left[0].Name))
 	require.NoError(t, err)
 	require.True(t, deaf)
@@ -280,19 +306,16 @@ func TestAttachmentsOfVanishedSandboxesGo(t *testing.T) {
 	require.Equal(t, was, is)
 	unlock := r.locks.lock("c1") // A DEL is at work.
 	require.NoError(t, r.attachments().remove(t.Context(), left[0].Name))
-	require.NoError(t, r.tidy(t.Context()))
+	require.NoError(t, r.Tidy(t.Context()))
 	none, err := r.attachments().list(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, none)
 	unlock()
-	require.NoError(t, r.tidy(t.Context()))
+	require.NoError(t, r.Tidy(t.Context()))
 
-	r.node.settle = r.settle
-	r.node.doubted.take()
 	netlab.Run(t, "ip link del "+left[0].Name) // as the kernel does when the namespace goes
 	unlock = r.locks.lock("c1")                // An ADD is about to make it anew.
-	r.node.doubted.add(left[0].Name)
-	require.NoError(t, r.node.settleDoubts(t.Context()))
+	require.NoError(t, r.Settle(t.Context(), []string{left[0].Name}))
 	still, err := r.attachments().list(t.Context())
 	require.NoError(t, err)
 	require.Len(t, still, 1)
@@ -302,15 +325,12 @@ func TestAttachmentsOfVanishedSandboxesGo(t *testing.T) {
 	trouble := attachment{Container: "c2", IfName: "eth0", UID: "2", Sandbox: "/run/netns/c2"}
 	_, err = podlink.Connect(trouble.link(), netlab.File(t, netlab.Other(t)), 1500, true)
 	require.NoError(t, err)
-	r.node.ready.Store(&ready{MTU: 1500}) // its address is in no pod network
-	for _, name := range []string{trouble.host(), left[0].Name, "w00000000000000"} {
-		r.node.doubted.add(name)
-	}
+	r.node.ready.Store(&Ready{MTU: 1500}) // its address is in no pod network
 	require.Eventually(t, func() bool {
-		b, err := r.node.south.Load().BindingOfUID(t.Context(), "2")
+		b, err := r.node.south.BindingOfUID(t.Context(), "2")
 		return err == nil && b != nil
 	}, netlab.Patience, time.Millisecond)
-	require.Error(t, r.node.settleDoubts(t.Context()))
+	require.Error(t, r.Settle(t.Context(), []string{trouble.host(), left[0].Name, "w00000000000000"}))
 	left, err = r.attachments().list(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, left)
