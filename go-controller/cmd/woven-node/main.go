@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/woven-network/woven/go-controller/pkg/agent"
+	"github.com/woven-network/woven/go-controller/pkg/agent/attach"
 	"github.com/woven-network/woven/go-controller/pkg/cni"
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/endpoint"
@@ -99,7 +100,7 @@ func uninstall() *cobra.Command {
 func installCNI() *cobra.Command {
 	var shim, dir string
 	c := &cobra.Command{Use: "install-cni", Short: "Copy the CNI shim to where the container runtime looks for it", Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return agent.InstallCNI(shim, dir) }}
+		RunE: func(*cobra.Command, []string) error { return attach.InstallCNI(shim, dir) }}
 	c.Flags().StringVar(&shim, "shim", "/usr/local/bin/woven-cni", "the shim to copy")
 	c.Flags().StringVar(&dir, "cni-bin-dir", "/opt/cni/bin", "directory of the container runtime's CNI plugins")
 	return c

@@ -15,9 +15,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/woven-network/woven/go-controller/pkg/agent/attach"
+	"github.com/woven-network/woven/go-controller/pkg/agent/bridge"
+	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
+	"github.com/woven-network/woven/go-controller/pkg/agent/ovs"
+	"github.com/woven-network/woven/go-controller/pkg/agent/southbound"
 	"github.com/woven-network/woven/go-controller/pkg/cni"
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/endpoint"
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/pause"
 )
 
@@ -52,7 +58,7 @@ func ParseIPs(text string) ([]netip.Addr, error) {
 		}
 		ips = append(ips, a.Unmap())
 	}
-	slices.SortFunc(ips, compareFamily)
+	slices.SortFunc(ips, kernel.CompareFamily)
 	return ips, nil
 }
 
@@ -61,18 +67,18 @@ func ParseIPs(text string) ([]netip.Addr, error) {
 func Run(ctx context.Context, o Options) error {
 	group, ctx := errgroup.WithContext(ctx)
 	n := &node{
-		name: o.Node, ips: o.IPs, config: o.Config, log: o.Log, flows: ofctl(), conflist: o.ConfDir,
-		switchSocket: filepath.Join(o.OVSRunDir, bridgeEx+".mgmt"),
+		name: o.Node, ips: o.IPs, config: o.Config, log: o.Log, flows: bridge.NewSwitch(), conflist: o.ConfDir,
+		switchSocket: filepath.Join(o.OVSRunDir, nodelink.ExternalBridge+".mgmt"),
 		wakeup:       make(chan struct{}, 1), doubted: newDoubts(),
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	m := newMetrics(registry, n)
-	health := endpoint.Health{Healthy: because(n.stuck), Ready: because(n.notReady)}
+	register(registry, n)
+	health := endpoint.Health{Healthy: because(n.stuck), Ready: because(n.Why)}
 	if err := o.Endpoints.Serve(ctx, registry, health, o.Log.WithName("endpoint")); err != nil {
 		return err
 	}
-	group.Go(func() error { return runNode(ctx, o, n, m) })
+	group.Go(func() error { return runNode(ctx, o, n, registry) })
 	err := group.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil
@@ -81,20 +87,21 @@ func Run(ctx context.Context, o Options) error {
 }
 
 // runNode connects to the databases and runs the loop, the CNI server and the watchers of events.
-func runNode(ctx context.Context, o Options, n *node, m *metrics) error {
+func runNode(ctx context.Context, o Options, n *node, registry prometheus.Registerer) error {
 	// Open vSwitch may be away, database and all, and nothing else would bring the node's network back.
 	dialing, dialed := context.WithCancel(ctx)
 	go n.keepRescuing(dialing)
-	local, err := dialLocal(ctx, "unix:"+filepath.Join(o.OVSRunDir, "db.sock"), o.Log)
+	local, err := ovs.Dial(ctx, "unix:"+filepath.Join(o.OVSRunDir, "db.sock"), o.Log)
 	dialed()
 	if err != nil {
 		return err
 	}
 	defer local.Close()
 	n.local = local
-	s := newServer(o, n, m)
-	n.tidy, n.settle = s.tidy, s.settle
-	listenLocal(local, s.news, n.wake, n.doubted.add)
+	s := attach.New(attach.Options{Log: o.Log, Local: local, Node: n, Registry: registry, Userspace: n.userspace(), ConfDir: o.ConfDir})
+	n.pods = s
+	s.HearLocal()
+	listenLocal(local, n.wake, n.doubted.add)
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
@@ -102,7 +109,7 @@ func runNode(ctx context.Context, o Options, n *node, m *metrics) error {
 		return nil
 	})
 	group.Go(func() error {
-		watchSwitch(ctx, n.switchSocket, func() {
+		bridge.Watch(ctx, n.switchSocket, func() {
 			n.restarted.Store(true)
 			n.wake()
 		})
@@ -110,16 +117,17 @@ func runNode(ctx context.Context, o Options, n *node, m *metrics) error {
 	})
 	// Not before the loop: the way to the Southbound database may be what the loop has to restore.
 	group.Go(func() error {
-		south, err := dialSouthbound(ctx, o.Config.OVN, o.Node, o.Log)
+		south, err := southbound.Dial(ctx, o.Config.OVN, o.Node, o.Log)
 		if err != nil {
 			return err
 		}
 		defer south.Close()
-		listenSouthbound(south, s.news, n.wake)
+		s.HearSouthbound(south)
+		listenSouthbound(south, n.wake)
 		n.south.Store(south)
 		n.wake()
 		for {
-			err := evict(ctx, south, n.name, n.ips[0], o.Log)
+			err := south.Evict(ctx, n.name, n.ips[0], o.Log)
 			if err == nil {
 				break
 			}
@@ -137,7 +145,7 @@ func runNode(ctx context.Context, o Options, n *node, m *metrics) error {
 		if err != nil {
 			return fmt.Errorf("CNI socket: %w", err)
 		}
-		return cni.Serve(ctx, l, s.handle)
+		return cni.Serve(ctx, l, s.Handle)
 	})
 	return group.Wait()
 }
@@ -161,16 +169,10 @@ func (n *node) keepRescuing(ctx context.Context) {
 	}
 }
 
-func newServer(o Options, n *node, m *metrics) *server {
-	return &server{
-		log: o.Log.WithName("cni"), local: n.local, news: newNews(), node: n, metrics: m, userspace: n.userspace(), timeout: commandTimeout,
-	}
-}
-
 // watchKernelAlways subscribes again after events were lost.
 func watchKernelAlways(ctx context.Context, wake func(), doubt func(hostEnd string), log logr.Logger) error {
 	for {
-		err := watchKernel(ctx, wake, doubt)
+		err := kernel.Watch(ctx, attach.IsHostEnd, wake, doubt)
 		if ctx.Err() != nil {
 			return nil
 		}

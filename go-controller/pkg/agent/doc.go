@@ -8,73 +8,9 @@
 //
 // Two parts work side by side. The node's loop (node.go) is level-triggered: any event of netlink, OVSDB or OpenFlow
 // wakes it, it compares what is with what should be, and changes the difference; the order in which a reboot or a
-// restart of Open vSwitch brings things back does not matter. The CNI server (cniserver.go) runs each command on
+// restart of Open vSwitch brings things back does not matter. The CNI server (package attach) runs each command on
 // its own goroutine and waits on events, never on time.
 package agent
-
-import "github.com/woven-network/woven/go-controller/pkg/nodelink"
-
-// The names that this package gives to things outside of it.
-const (
-	// bridgeInt is OVN's integration bridge (ovn-controller(8)).
-	bridgeInt = "br-int"
-	// bridgeEx is the bridge that has the node's NIC, and as its local port the node's addresses.
-	bridgeEx = "br-ex"
-	// hostInterface is the internal port by which the node itself is on its pod network.
-	hostInterface = "ovn0"
-)
-
-// Keys of external_ids that are ours, beside nodelink.SubnetsKey.
-const (
-	prefix = "woven.network/"
-	// keyUplink, in the Bridge row of br-ex: what was taken from the NIC (type memory).
-	keyUplink = prefix + "uplink"
-	// The others are in the Interface row of a pod and hold all state of its CNI attachment.
-	keyContainer = prefix + "container"
-	keyIfName    = prefix + "ifname"
-	keySandbox   = prefix + "sandbox"
-	keyAddresses = prefix + "addresses"
-	keyGateways  = prefix + "gateways"
-)
-
-// Keys of external_ids that OVN reads or writes, see ovn-controller(8) and Open vSwitch's IntegrationGuide.
-const (
-	keyIfaceID      = "iface-id"
-	keyIfaceVersion = nodelink.InterfaceVersion
-	keyAttachedMAC  = "attached-mac"
-	keyInstalled    = "ovn-installed"
-)
-
-// Conntrack zones of br-ex. ovn-controller is told to keep to those below (external_ids:ct-zone-range), because
-// zones are shared by all bridges of a datapath.
-const (
-	zoneWorld = 64000 // zone A: who owns a connection with the world, OVN or the host
-	zoneAlias = 64001 // zone B: the host reached by its alias
-	ovnZones  = "1-63999"
-)
-
-// Values of ct_mark in zoneWorld.
-const (
-	markOVN  = 1
-	markHost = 2
-)
-
-// routeProtocol marks our routes and rules in the kernel (rtnetlink's rtm_protocol), so that they are told from
-// those of others. It is "W" and nobody's in /etc/iproute2/rt_protos.
-const routeProtocol = 87
-
-// Routing tables of our own.
-const (
-	// nodePortTable is for the node's connections to its own node ports.
-	nodePortTable = 8787
-	// closedTable drops what the host would forward to pods and Services.
-	closedTable = 8788
-	// podsTable drops what came from a pod and is not for the host itself.
-	podsTable = 8789
-)
-
-// genevePort is the UDP port of Geneve (RFC 8926).
-const genevePort = 6081
 
 // geneveOverhead is what Geneve takes from the underlay's MTU: 20 (IPv4) or 40 (IPv6) + 8 (UDP) + 8 (Geneve) +
 // 8 (OVN's option) + 14 (the inner Ethernet header), rounded up for options to come.

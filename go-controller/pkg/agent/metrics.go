@@ -1,60 +1,17 @@
 package agent
 
-import (
-	"errors"
-	"strconv"
-	"time"
+import "github.com/prometheus/client_golang/prometheus"
 
-	"github.com/containernetworking/cni/pkg/types"
-	"github.com/prometheus/client_golang/prometheus"
-)
-
-// metrics are the agent's, all below woven_node_.
-type metrics struct {
-	commands *prometheus.HistogramVec
-	parts    *prometheus.HistogramVec
-}
-
-func newMetrics(r prometheus.Registerer, n *node) *metrics {
-	// From a millisecond to half a minute.
-	buckets := prometheus.ExponentialBuckets(0.001, 2, 16)
-	m := &metrics{
-		commands: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "woven_node_cni_command_seconds", Buckets: buckets,
-			Help: "Time of CNI commands by command and error code of the CNI specification (0: success).",
-		}, []string{"command", "code"}),
-		parts: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "woven_node_cni_add_part_seconds", Buckets: buckets,
-			Help: "Time of the parts of CNI ADD: port_binding (waiting for the controller and northd) and interfaces, then side by side addresses and flows (waiting for ovn-controller).",
-		}, []string{"part"}),
-	}
-	r.MustRegister(m.commands, m.parts, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+// register registers the metrics of the loop. All of an agent are below woven_node_.
+func register(r prometheus.Registerer, n *node) {
+	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "woven_node_ready", Help: "1 when the node's network is ready for pods.",
 	}, func() float64 {
-		if n.notReady() == "" {
+		if n.Why() == "" {
 			return 1
 		}
 		return 0
 	}), prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "woven_node_turns_total", Help: "Times that everything on the node was compared with what it should be; pods cause none.",
 	}, func() float64 { return float64(n.turns.Load()) }))
-	return m
-}
-
-func (m *metrics) command(name string, err error, took time.Duration) {
-	code := uint(0)
-	var coded *types.Error
-	switch {
-	case errors.As(err, &coded):
-		code = coded.Code
-	case err != nil:
-		code = types.ErrInternal
-	}
-	m.commands.WithLabelValues(name, strconv.FormatUint(uint64(code), 10)).Observe(took.Seconds())
-}
-
-// part measures from its call to the call of what it returns.
-func (m *metrics) part(name string) (done func()) {
-	start := time.Now()
-	return func() { m.parts.WithLabelValues(name).Observe(time.Since(start).Seconds()) }
 }

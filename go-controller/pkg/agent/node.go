@@ -9,19 +9,23 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/digitalocean/go-openvswitch/ovs"
 	"github.com/go-logr/logr"
 
+	"github.com/woven-network/woven/go-controller/pkg/agent/attach"
+	"github.com/woven-network/woven/go-controller/pkg/agent/bridge"
+	"github.com/woven-network/woven/go-controller/pkg/agent/ovs"
+	"github.com/woven-network/woven/go-controller/pkg/agent/southbound"
+	"github.com/woven-network/woven/go-controller/pkg/agent/uplink"
 	"github.com/woven-network/woven/go-controller/pkg/config"
-	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
 )
 
-// ready is what CNI commands need of a node whose loop has come to its end.
-type ready struct {
-	// Subnets are the node's pod networks.
-	Subnets []netip.Prefix
-	// MTU is the pods', in bytes.
-	MTU int
+// pods is what the loop has done about pods.
+type pods interface {
+	// Tidy compares all pods' rows with their interfaces, Settle those of some by the names of the ends in the host.
+	Tidy(session context.Context) error
+	Settle(session context.Context, hostEnds []string) error
+	// Announce tells the container runtime that the node is ready for pods.
+	Announce() error
 }
 
 // node is the node's loop.
@@ -30,30 +34,28 @@ type node struct {
 	ips    []netip.Addr
 	config *config.Parsed
 	log    logr.Logger
-	local  *ovsdb.Client
-	flows  *ovs.OpenFlowService
+	local  *ovs.Database
+	flows  *bridge.Switch
 	// switchSocket is where ovs-vswitchd takes OpenFlow connections for br-ex.
 	switchSocket string
-	// tidy compares all pods' rows with their interfaces, settle those of some by the names of their interfaces (see server).
-	tidy   func(session context.Context) error
-	settle func(session context.Context, hostEnds []string) error
-	// conflist is where the network configuration for the container runtime is written.
+	pods         pods
+	// conflist is where the network configuration for the container runtime is.
 	conflist string
 
 	// south is nil until the Southbound database has been reached.
-	south atomic.Pointer[ovsdb.Client]
+	south atomic.Pointer[southbound.Database]
 	// resting is set when the node was uninstalled under a running agent.
 	resting atomic.Bool
 	// turning is held during a turn.
 	turning sync.Mutex
 	// restarted is set when ovs-vswitchd was started, which has no flows then, and when they are to be looked at anyway.
 	restarted atomic.Bool
-	// applied are the flows' cookie at the last turn that looked at them; the loop's own.
-	applied uint64
+	// applied are the flows' cookies at the last turn that looked at them; the loop's own.
+	applied []uint64
 	// memory is what br-ex should have, as of the last turn that knew; the loop's own.
-	memory memory
+	memory uplink.Memory
 	// host is what the Southbound database last said of ovn0; the loop's own.
-	host *hostPort
+	host *southbound.HostPort
 	// began is when the turn under way, or what is done between two, began, in nanoseconds; 0 if there is nothing.
 	began atomic.Int64
 	// turns counts them.
@@ -63,7 +65,7 @@ type node struct {
 	// doubted are the host's ends of pods of which a row or an interface has gone.
 	doubted doubts
 	// ready is nil until the node is; later it is the last good state.
-	ready atomic.Pointer[ready]
+	ready atomic.Pointer[attach.Ready]
 	// reason is why the node is not ready, or why the last turn failed; empty when all is well.
 	reason atomic.Pointer[string]
 }
@@ -169,8 +171,8 @@ func (n *node) report(err error) {
 	}
 }
 
-// notReady says why the node is not ready for pods; empty if it is.
-func (n *node) notReady() string {
+// Why says why the node is not ready for pods; empty if it is.
+func (n *node) Why() string {
 	r := n.reason.Load()
 	if r == nil {
 		return "the node agent has just started"
@@ -189,3 +191,17 @@ func (n *node) rest() {
 	n.ready.Store(nil)
 	n.wake()
 }
+
+// Ready is for CNI commands (attach.Node).
+func (n *node) Ready() *attach.Ready { return n.ready.Load() }
+
+// Uninstalled is for CNI commands (attach.Node).
+func (n *node) Uninstalled() string {
+	if n.resting.Load() {
+		return uninstalled
+	}
+	return ""
+}
+
+// South is for CNI commands (attach.Node).
+func (n *node) South() *southbound.Database { return n.south.Load() }

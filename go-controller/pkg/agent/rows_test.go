@@ -10,21 +10,23 @@ import (
 	"testing"
 
 	"github.com/go-logr/logr"
-	libovsdb "github.com/ovn-kubernetes/libovsdb/ovsdb"
 	"github.com/stretchr/testify/require"
 	"github.com/vishvananda/netlink"
 
+	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
+	"github.com/woven-network/woven/go-controller/pkg/agent/ovs"
+	"github.com/woven-network/woven/go-controller/pkg/agent/southbound"
+	"github.com/woven-network/woven/go-controller/pkg/agent/uplink"
 	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/schema"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
-	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
 	"github.com/woven-network/woven/go-controller/pkg/ovsdb/ovsdbtest"
 )
 
 // localDatabase is a real ovsdb-server with an empty Open_vSwitch database, and a client.
-func localDatabase(t *testing.T) (*ovsdb.Client, context.Context) {
+func localDatabase(t *testing.T) (*ovs.Database, context.Context) {
 	s := ovsdbtest.Start(t, schema.Vswitch)
-	c, err := dialLocal(t.Context(), s.Remote, logr.Discard())
+	c, err := ovs.Dial(t.Context(), s.Remote, logr.Discard())
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	session, err := c.Session(t.Context())
@@ -32,21 +34,21 @@ func localDatabase(t *testing.T) (*ovsdb.Client, context.Context) {
 	return c, session
 }
 
-func testUplink() uplink {
+func testUplink() uplink.Uplink {
 	mac := net.HardwareAddr{2, 0, 0, 0, 0, 11}
-	return uplink{
-		nic: &netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Name: "eth0", HardwareAddr: mac}},
-		memory: memory{NIC: "eth0", MAC: mac.String(), MTU: 1600, Boot: "b", netState: netState{
-			Addresses: has("192.0.2.11/24"), Routes: []route{via("0.0.0.0/0", "192.0.2.1", 0)},
+	return uplink.Uplink{
+		NIC: &netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Name: "eth0", HardwareAddr: mac}},
+		Memory: uplink.Memory{NIC: "eth0", MAC: mac.String(), MTU: 1600, Boot: "b", State: kernel.State{
+			Addresses: has("192.0.2.11/24"), Routes: []kernel.Route{via("0.0.0.0/0", "192.0.2.1", 0)},
 		}},
 	}
 }
 
 // describe shows the database as bridges with their ports.
-func describe(t *testing.T, c *ovsdb.Client) string {
+func describe(t *testing.T, c *ovs.Database) string {
 	var b strings.Builder
-	for _, name := range []string{bridgeInt, bridgeEx} {
-		br, err := bridgeRow(t.Context(), c, name)
+	for _, name := range []string{nodelink.IntegrationBridge, nodelink.ExternalBridge} {
+		br, err := ovs.Bridge(t.Context(), c, name)
 		require.NoError(t, err)
 		if br == nil {
 			continue
@@ -59,7 +61,7 @@ func describe(t *testing.T, c *ovsdb.Client) string {
 			if !slices.Contains(br.Ports, p.UUID) {
 				continue
 			}
-			i, err := interfaceRow(t.Context(), c, p.Name)
+			i, err := ovs.Interface(t.Context(), c, p.Name)
 			require.NoError(t, err)
 			fmt.Fprintf(&b, "  %s type=%q", p.Name, i.Type)
 			if i.MTURequest != nil {
@@ -68,7 +70,7 @@ func describe(t *testing.T, c *ovsdb.Client) string {
 			if i.MAC != nil {
 				fmt.Fprintf(&b, " mac=%s", *i.MAC)
 			}
-			if id := i.ExternalIDs[keyIfaceID]; id != "" {
+			if id := i.ExternalIDs[ovs.IfaceID]; id != "" {
 				fmt.Fprintf(&b, " iface-id=%s", id)
 			}
 			b.WriteByte('\n')
@@ -81,13 +83,13 @@ func TestNodeRows(t *testing.T) {
 	c, session := localDatabase(t)
 	n := &node{name: "a", ips: []netip.Addr{addr("192.0.2.11")}, config: parsed(t), local: c}
 	up := testUplink()
-	turn := func(host *hostPort) {
+	turn := func(host *southbound.HostPort) {
 		require.NoError(t, n.setRows(session, up, host, 1500))
 	}
-	quiet := func(host *hostPort) {
+	quiet := func(host *southbound.HostPort) {
 		tr, err := n.rows(session, up, host, 1500)
 		require.NoError(t, err)
-		require.Empty(t, tr.ops, "a second look changes nothing")
+		require.True(t, tr.Empty(), "a second look changes nothing")
 	}
 	turn(nil) // makes the Open_vSwitch row
 	turn(nil)
@@ -99,9 +101,9 @@ br-ex netdev standalone
 `, describe(t, c), "the NIC waits until br-ex has appeared")
 	quiet(nil)
 
-	up.ex = &netlink.Dummy{}
+	up.Ex = &netlink.Dummy{}
 	turn(nil)
-	host, err := hostPortOf(hostBinding())
+	host, err := southbound.HostPortOf(hostBinding())
 	require.NoError(t, err)
 	turn(&host)
 	require.Equal(t, `br-int netdev secure
@@ -114,22 +116,25 @@ br-ex netdev standalone
 	quiet(&host)
 	quiet(nil) // The Southbound database is away: what it said stays.
 
-	root, err := switchRow(t.Context(), c)
+	root, err := ovs.Root(t.Context(), c)
 	require.NoError(t, err)
 	g, err := nodelink.ParseGateway(root.ExternalIDs[nodelink.OptionsKey])
 	require.NoError(t, err)
 	require.Equal(t, "woven-mac=02:00:00:00:00:0b,woven-ip4=192.0.2.11/24,woven-via4=192.0.2.1", g.String())
 
 	// ovn-controller makes br-int with another datapath type when it starts first; somebody adds a key.
-	br, err := bridgeRow(t.Context(), c, bridgeInt)
+	br, err := ovs.Bridge(t.Context(), c, nodelink.IntegrationBridge)
 	require.NoError(t, err)
-	tr := newTransaction(c)
+	tr := ovs.NewTransaction(c)
 	br.DatapathType = "system"
-	tr.add(c.Where(br).Update(br, &br.DatapathType))
-	tr.mutate(br, &br.ExternalIDs, libovsdb.MutateOperationInsert, map[string]string{"ct-zone-x": "1"})
-	require.NoError(t, tr.commit(session))
+	tr.Merge(br, &br.ExternalIDs, br.ExternalIDs, map[string]string{"ct-zone-x": "1"})
+	require.NoError(t, tr.Commit(session))
+	ops, err := c.Where(br).Update(br, &br.DatapathType)
+	require.NoError(t, err)
+	_, err = c.Transact(session, ops...)
+	require.NoError(t, err)
 	turn(&host)
-	br, err = bridgeRow(t.Context(), c, bridgeInt)
+	br, err = ovs.Bridge(t.Context(), c, nodelink.IntegrationBridge)
 	require.NoError(t, err)
 	require.Equal(t, "netdev", br.DatapathType)
 	require.Equal(t, "1", br.ExternalIDs["ct-zone-x"], "keys of others stay")
@@ -137,59 +142,7 @@ br-ex netdev standalone
 
 	require.NoError(t, giveBackRows(session, c, n))
 	require.Empty(t, describe(t, c))
-	root, err = switchRow(t.Context(), c)
+	root, err = ovs.Root(t.Context(), c)
 	require.NoError(t, err)
 	require.Empty(t, root.ExternalIDs)
-}
-
-func pod(name, uid, container, ip string) attachment {
-	return attachment{Pod: "ns/" + name, UID: uid, Container: container, IfName: "eth0", Sandbox: "/run/netns/" + container, podPort: podPort{
-		MAC: net.HardwareAddr{0x0a, 0x58, 0x0a, 0xf4, 1, 3}, Addresses: []netip.Prefix{prefixP(ip + "/24")}, Gateways: []netip.Addr{addr("10.244.1.1")},
-	}}
-}
-
-func TestAttachments(t *testing.T) {
-	c, session := localDatabase(t)
-	n := &node{name: "a", ips: []netip.Addr{addr("192.0.2.11")}, config: parsed(t), local: c}
-	for range 2 {
-		require.NoError(t, n.setRows(session, testUplink(), nil, 1500))
-	}
-	s := attachments{c}
-	names := func() (all []string) {
-		rows, err := s.list(session)
-		require.NoError(t, err)
-		for _, r := range rows {
-			a, err := attachmentOf(&r)
-			require.NoError(t, err)
-			require.Equal(t, a.host(), r.Name)
-			require.Len(t, r.Name, 15)
-			all = append(all, a.Pod+" "+a.UID+" "+a.Container)
-		}
-		slices.Sort(all)
-		return all
-	}
-	a, b := pod("a", "1", "c1", "10.244.1.3"), pod("b", "2", "c2", "10.244.1.4")
-	for _, x := range []attachment{a, b} {
-		replaced, err := s.add(session, x)
-		require.NoError(t, err)
-		require.Empty(t, replaced)
-		i, err := interfaceRow(session, c, x.host())
-		require.NoError(t, err)
-		back, err := attachmentOf(i)
-		require.NoError(t, err)
-		require.Equal(t, x, back, "all of an attachment is in its row")
-	}
-	again := pod("a", "1", "c3", "10.244.1.3")
-	replaced, err := s.add(session, again)
-	require.NoError(t, err)
-	require.Equal(t, []string{a.host()}, replaced, "a new sandbox of the same pod")
-	require.Equal(t, []string{"ns/a 1 c3", "ns/b 2 c2"}, names())
-
-	replaced, err = s.add(session, again)
-	require.NoError(t, err)
-	require.Equal(t, []string{again.host()}, replaced, "the same ADD again")
-	require.NoError(t, s.remove(session, a.host()), "nothing left to do")
-	require.NoError(t, s.remove(session, again.host(), b.host()))
-	require.Empty(t, names())
-	require.Equal(t, 3, c.Cache().Table(vswitch.InterfaceTable).Len(), "br-int, ovn0 and br-ex: ovsdb-server has collected the rest")
 }

@@ -11,9 +11,15 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"github.com/woven-network/woven/go-controller/pkg/agent/attach"
+	"github.com/woven-network/woven/go-controller/pkg/agent/bridge"
+	"github.com/woven-network/woven/go-controller/pkg/agent/hostnet"
+	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
+	"github.com/woven-network/woven/go-controller/pkg/agent/ovs"
+	"github.com/woven-network/woven/go-controller/pkg/agent/southbound"
+	"github.com/woven-network/woven/go-controller/pkg/agent/uplink"
 	"github.com/woven-network/woven/go-controller/pkg/config"
-	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
-	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 )
 
 // turn compares everything with what it should be and changes the difference. Each step returns an error when the next
@@ -37,7 +43,7 @@ func (n *node) settleDoubts(ctx context.Context) error {
 	if n.resting.Load() {
 		return nil
 	}
-	return n.during(ctx, func(session context.Context) error { return n.settle(session, n.doubted.take()) })
+	return n.during(ctx, func(session context.Context) error { return n.pods.Settle(session, n.doubted.take()) })
 }
 
 // during calls f with the connection to the Open_vSwitch database.
@@ -62,12 +68,12 @@ func (n *node) during(ctx context.Context, f func(session context.Context) error
 
 // compare is a turn during one connection to the Open_vSwitch database.
 func (n *node) compare(session context.Context) error {
-	plan := planHost(hostPort{}, n.ips, n.config)
+	plan := hostnet.PlanHost(nil, nil, n.ips, n.config)
 	up, err := n.uplink(session, plan.Aliases)
 	if err != nil {
 		return err
 	}
-	n.memory = up.memory
+	n.memory = up.Memory
 	away, err := n.rescue()
 	if err != nil {
 		return err
@@ -76,13 +82,13 @@ func (n *node) compare(session context.Context) error {
 	if err != nil {
 		return err
 	}
-	mtu := podMTU(up.memory.MTU, n.config.MTU)
+	mtu := podMTU(up.Memory.MTU, n.config.MTU)
 	if err := n.setRows(session, up, host, mtu); err != nil {
 		return err
 	}
 	if away {
-		n.applied = 0 // It will have no flows.
-		return waiting("ovs-vswitchd; until it runs, " + up.memory.NIC + " has the node's addresses")
+		n.applied = nil // It will have no flows.
+		return waiting("ovs-vswitchd; until it runs, " + up.Memory.NIC + " has the node's addresses")
 	}
 	nic, err := n.takeNIC(session, up)
 	if err != nil {
@@ -98,17 +104,17 @@ func (n *node) compare(session context.Context) error {
 	case host == nil:
 		return waiting(fmt.Sprintf("the port binding %s in the Southbound database; woven-controller makes it when it sees the Node", n.hostName()))
 	}
-	if err := n.setHost(session, *host, up.ex); err != nil {
+	if err := n.setHost(session, *host, up.Ex); err != nil {
 		return err
 	}
 	if patch == 0 {
-		return waiting("ovn-controller to connect " + bridgeEx + " to the gateway router")
+		return waiting("ovn-controller to connect " + nodelink.ExternalBridge + " to the gateway router")
 	}
-	n.ready.Store(&ready{Subnets: host.Subnets, MTU: mtu})
-	if err := n.tidy(session); err != nil {
+	n.ready.Store(&attach.Ready{Subnets: host.Subnets, MTU: mtu})
+	if err := n.pods.Tidy(session); err != nil {
 		return err
 	}
-	return writeConflist(n.conflist)
+	return n.pods.Announce()
 }
 
 var errNoDatabase = errors.New("the Open_vSwitch database does not answer; look at the pod woven-ovs of this node")
@@ -127,15 +133,17 @@ func (n *node) session(ctx context.Context) (context.Context, error) {
 }
 
 // present returns the context of a database's connection if there is one now.
-func present(ctx context.Context, database *ovsdb.Client) (context.Context, error) {
+func present(ctx context.Context, database interface {
+	Session(context.Context) (context.Context, error)
+}) (context.Context, error) {
 	attempt, cancel := context.WithTimeout(ctx, sessionTimeout)
 	defer cancel()
 	return database.Session(attempt)
 }
 
-// southbound returns the Southbound database and the context of its connection, or nil: nothing may wait for it, for the
+// Southbound returns the Southbound database and the context of its connection, or nil: nothing may wait for it, for the
 // way there may be what this loop has to repair.
-func (n *node) southbound(ctx context.Context) (*ovsdb.Client, context.Context) {
+func (n *node) Southbound(ctx context.Context) (*southbound.Database, context.Context) {
 	south := n.south.Load()
 	if south == nil {
 		return nil, nil
@@ -153,11 +161,11 @@ func (n *node) rescue() (away bool, err error) {
 		return false, nil
 	}
 	if n.memory.NIC == "" {
-		if n.memory, err = recall(n.ips, planHost(hostPort{}, n.ips, n.config).Aliases); err != nil {
+		if n.memory, err = uplink.Recall(n.ips, hostnet.PlanHost(nil, nil, n.ips, n.config).Aliases); err != nil {
 			return false, err
 		}
 	}
-	return rescue(n.memory)
+	return uplink.Rescue(n.memory)
 }
 
 func podMTU(underlay, limit int) int {
@@ -168,35 +176,35 @@ func podMTU(underlay, limit int) int {
 	return mtu
 }
 
-func (n *node) uplink(ctx context.Context, own []netip.Prefix) (uplink, error) {
-	ex, err := bridgeRow(ctx, n.local, bridgeEx)
+func (n *node) uplink(ctx context.Context, own []netip.Prefix) (uplink.Uplink, error) {
+	ex, err := ovs.Bridge(ctx, n.local, nodelink.ExternalBridge)
 	if err != nil {
-		return uplink{}, err
+		return uplink.Uplink{}, err
 	}
-	var remembered memory
+	var remembered uplink.Memory
 	if ex != nil {
-		if remembered, err = parseMemory(ex.ExternalIDs[keyUplink]); err != nil {
-			return uplink{}, err
+		if remembered, err = uplink.ParseMemory(ex.ExternalIDs[uplink.Key]); err != nil {
+			return uplink.Uplink{}, err
 		}
 	}
-	return findUplink(remembered, n.ips, own)
+	return uplink.Find(remembered, n.ips, own)
 }
 
-// hostPort returns what the Southbound database says of ovn0, or last said: a database that restarts is empty for a
+// southbound.HostPort returns what the Southbound database says of ovn0, or last said: a database that restarts is empty for a
 // moment. Nil as long as it has said nothing.
-func (n *node) hostPort(ctx context.Context) (*hostPort, error) {
-	south, session := n.southbound(ctx)
+func (n *node) hostPort(ctx context.Context) (*southbound.HostPort, error) {
+	south, session := n.Southbound(ctx)
 	if south == nil {
 		return n.host, nil
 	}
-	b, err := binding(session, south, n.hostName())
+	b, err := south.Binding(session, n.hostName())
 	if session.Err() != nil {
 		return n.host, nil
 	}
 	if err != nil || b == nil {
 		return n.host, err
 	}
-	h, err := hostPortOf(b)
+	h, err := southbound.HostPortOf(b)
 	if err != nil {
 		return nil, err
 	}
@@ -205,100 +213,97 @@ func (n *node) hostPort(ctx context.Context) (*hostPort, error) {
 }
 
 // takeNIC moves addresses and routes once both interfaces are there, and returns the NIC's OpenFlow port.
-func (n *node) takeNIC(ctx context.Context, up uplink) (int, error) {
-	i, err := interfaceRow(ctx, n.local, up.memory.NIC)
+func (n *node) takeNIC(ctx context.Context, up uplink.Uplink) (int, error) {
+	i, err := ovs.Interface(ctx, n.local, up.Memory.NIC)
 	if err != nil {
 		return 0, err
 	}
-	port, err := ofport(i)
+	port, err := ovs.Ofport(i)
 	if err != nil {
 		return 0, err
 	}
-	if up.ex == nil || port == 0 {
-		return 0, waiting("ovs-vswitchd to make " + bridgeEx + " with " + up.memory.NIC)
+	if up.Ex == nil || port == 0 {
+		return 0, waiting("ovs-vswitchd to make " + nodelink.ExternalBridge + " with " + up.Memory.NIC)
 	}
-	if up.ex.Attrs().HardwareAddr.String() != up.memory.MAC {
-		return 0, waiting("ovs-vswitchd to give " + bridgeEx + " the NIC's MAC")
+	if up.Ex.Attrs().HardwareAddr.String() != up.Memory.MAC {
+		return 0, waiting("ovs-vswitchd to give " + nodelink.ExternalBridge + " the NIC's MAC")
 	}
 	if n.userspace() {
-		if err := quietly(up.nic, up.ex); err != nil {
+		if err := quietly(up.NIC, up.Ex); err != nil {
 			return 0, err
 		}
 	}
-	if err := apply(nodeSettings(up.routerAdvertisements())); err != nil {
+	if err := kernel.Apply(uplink.NodeSettings(up.RouterAdvertisements())); err != nil {
 		return 0, err
 	}
-	return port, up.move()
+	return port, up.Move()
 }
 
 // quietly prepares the NIC and br-ex for the userspace datapath.
 func quietly(nic, ex netlink.Link) error {
 	for _, l := range []netlink.Link{nic, ex} {
-		if err := noOffload(l.Attrs().Name); err != nil {
+		if err := kernel.NoOffload(l.Attrs().Name); err != nil {
 			return err
 		}
 	}
-	return quiet(nic)
+	return kernel.Quiet(nic)
 }
 
 func (n *node) userspace() bool { return n.config.Datapath == "netdev" }
 
-// setFlows replaces br-ex's flows when they should be others, or when there is reason to doubt that they are there.
-func (n *node) setFlows(ctx context.Context, up uplink, nic int) (patch int, err error) {
-	if patch, err = patchPort(ctx, n.local); err != nil {
+// setFlows changes br-ex's flows when they should be others, or when there is reason to doubt that they are there.
+func (n *node) setFlows(ctx context.Context, up uplink.Uplink, nic int) (patch int, err error) {
+	if patch, err = ovs.PatchPort(ctx, n.local); err != nil {
 		return 0, err
 	}
-	want, err := bridge{
-		NIC: nic, OVN: patch, MAC: up.nic.Attrs().HardwareAddr, NodeIPs: n.ips, Alias: n.config.Alias, NodePort: n.config.NodePort,
+	want, err := bridge.Facts{
+		NIC: nic, OVN: patch, MAC: up.NIC.Attrs().HardwareAddr, NodeIPs: n.ips, Alias: n.config.Alias, NodePort: n.config.NodePort,
 		Cluster: slices.Concat(n.config.Cluster, n.config.Service), Open: n.config.Forwarding == config.ForwardingOpen,
-	}.flows()
+	}.Flows()
 	if err != nil {
 		return 0, err
 	}
-	if !n.restarted.Swap(false) && n.applied == want[0].Cookie {
+	if !n.restarted.Swap(false) && slices.Equal(n.applied, bridge.Cookies(want)) {
 		return patch, nil
 	}
-	n.applied = 0
+	n.applied = nil
 	if _, err := os.Stat(n.switchSocket); err != nil {
 		return 0, waiting("ovs-vswitchd to take OpenFlow connections at " + n.switchSocket)
 	}
-	changed, err := replaceFlows(n.flows, want)
+	change, err := n.flows.Sync(want)
 	if err != nil {
 		return 0, err
 	}
-	n.applied = want[0].Cookie
-	if changed {
-		n.log.Info("flows replaced", "bridge", bridgeEx, "nic", nic, "patch", patch)
+	n.applied = bridge.Cookies(want)
+	if change != (bridge.Change{}) {
+		n.log.Info("flows changed", "bridge", nodelink.ExternalBridge, "added", change.Added, "removed", change.Removed, "nic", nic, "patch", patch)
 	}
 	return patch, nil
 }
 
 // setHost sets up ovn0 once ovs-vswitchd has made it and OVN has connected it.
-func (n *node) setHost(ctx context.Context, h hostPort, ex netlink.Link) error {
-	link, err := linkByName(hostInterface)
+func (n *node) setHost(ctx context.Context, h southbound.HostPort, ex netlink.Link) error {
+	link, err := kernel.Link(nodelink.HostInterface)
 	if err != nil {
 		return err
 	}
 	if link == nil || link.Attrs().HardwareAddr.String() != h.MAC.String() {
-		return waiting("ovs-vswitchd to make " + hostInterface)
+		return waiting("ovs-vswitchd to make " + nodelink.HostInterface)
 	}
 	if n.userspace() {
-		if err := noOffload(hostInterface); err != nil {
+		if err := kernel.NoOffload(nodelink.HostInterface); err != nil {
 			return err
 		}
 	}
-	if err := planHost(h, n.ips, n.config).apply(link, ex); err != nil {
+	if err := hostnet.PlanHost(h.Addresses, h.Subnets, n.ips, n.config).Apply(link, ex); err != nil {
 		return err
 	}
-	i, err := interfaceRow(ctx, n.local, hostInterface)
+	i, err := ovs.Interface(ctx, n.local, nodelink.HostInterface)
 	if err != nil {
 		return err
 	}
-	if !installed(i) {
-		return waiting("ovn-controller to install the flows of " + hostInterface)
+	if !ovs.Installed(i) {
+		return waiting("ovn-controller to install the flows of " + nodelink.HostInterface)
 	}
 	return nil
 }
-
-// installed tells whether ovn-controller has installed an interface's flows (ovn-controller(8), ovn-installed).
-func installed(i *vswitch.Interface) bool { return i != nil && i.ExternalIDs[keyInstalled] == "true" }

@@ -9,9 +9,11 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"github.com/safchain/ethtool"
 	"github.com/stretchr/testify/require"
 
+	"github.com/woven-network/woven/go-controller/pkg/agent/netlab"
+	"github.com/woven-network/woven/go-controller/pkg/agent/ovs"
+	"github.com/woven-network/woven/go-controller/pkg/agent/southbound"
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/schema"
 	"github.com/woven-network/woven/go-controller/pkg/ovsdb/ovsdbtest"
@@ -20,12 +22,12 @@ import (
 // The loop goes on while databases are away, whenever in a turn they go: it may be what brings back the network through
 // which they are reached.
 func TestTheLoopWaitsForNoDatabase(t *testing.T) {
-	aNode(t)
+	netlab.Node(t)
 	server, southServer := ovsdbtest.Start(t, schema.Vswitch), ovsdbtest.Start(t, schema.Southbound)
-	local, err := dialLocal(t.Context(), server.Remote, logr.Discard())
+	local, err := ovs.Dial(t.Context(), server.Remote, logr.Discard())
 	require.NoError(t, err)
 	t.Cleanup(local.Close)
-	south, err := dialSouthbound(t.Context(), config.OVN{Southbound: southServer.Remote}, "a", logr.Discard())
+	south, err := southbound.Dial(t.Context(), config.OVN{Southbound: southServer.Remote}, "a", logr.Discard())
 	require.NoError(t, err)
 	t.Cleanup(south.Close)
 	kernel := parsed(t)
@@ -37,13 +39,13 @@ func TestTheLoopWaitsForNoDatabase(t *testing.T) {
 	n.south.Store(south)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan struct{})
-	goIn(t, func() {
+	netlab.GoIn(t, func() {
 		defer close(ended)
 		n.run(ctx)
 	})
 	t.Cleanup(func() { stop(); <-ended })
 	// A loop that turns all the time is in the midst of a turn when something happens.
-	goIn(t, func() {
+	netlab.GoIn(t, func() {
 		for ctx.Err() == nil {
 			n.wake()
 			time.Sleep(100 * time.Microsecond)
@@ -51,7 +53,7 @@ func TestTheLoopWaitsForNoDatabase(t *testing.T) {
 	})
 	says := func(what string) {
 		t.Helper()
-		require.Eventually(t, func() bool { return n.notReady() == what }, 20*time.Second, time.Millisecond, "%s; it says: %s", what, n.notReady())
+		require.Eventually(t, func() bool { return n.Why() == what }, 20*time.Second, time.Millisecond, "%s; it says: %s", what, n.Why())
 	}
 	const lives = "waiting for ovs-vswitchd to make br-ex with eth0"
 	for range 10 {
@@ -66,22 +68,4 @@ func TestTheLoopWaitsForNoDatabase(t *testing.T) {
 	require.Empty(t, n.stuck())
 	n.began.Store(time.Now().Add(-2 * longestTurn).UnixNano())
 	require.NotEmpty(t, n.stuck())
-}
-
-// Both ends of a new veth have nothing left to the devices that the userspace datapath does not have.
-func TestNoOffloadAtBirth(t *testing.T) {
-	enter(t)
-	run(t, "ip link add name end-a type veth peer name end-b")
-	e, err := ethtool.NewEthtool()
-	require.NoError(t, err)
-	defer e.Close()
-	for _, name := range []string{"end-a", "end-b"} {
-		require.NoError(t, noOffloadAtBirth(name))
-		features, err := e.FeaturesWithState(name)
-		require.NoError(t, err)
-		for _, o := range offloads {
-			require.Falsef(t, features[o].Active, "%s of %s", o, name)
-		}
-	}
-	require.Error(t, noOffloadAtBirth("nobody"))
 }

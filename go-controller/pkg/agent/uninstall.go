@@ -9,14 +9,16 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/woven-network/woven/go-controller/pkg/agent/attach"
+	"github.com/woven-network/woven/go-controller/pkg/agent/hostnet"
+	"github.com/woven-network/woven/go-controller/pkg/agent/ovs"
+	"github.com/woven-network/woven/go-controller/pkg/agent/uplink"
 	"github.com/woven-network/woven/go-controller/pkg/cni"
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/vswitch"
-	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
 )
 
 // uninstallTimeout bounds the wait for the Open_vSwitch database, without which nothing is known.
@@ -36,7 +38,7 @@ func Uninstall(ctx context.Context, o Options) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, uninstallTimeout)
 	defer cancel()
-	local, err := dialLocal(ctx, "unix:"+filepath.Join(o.OVSRunDir, "db.sock"), o.Log)
+	local, err := ovs.Dial(ctx, "unix:"+filepath.Join(o.OVSRunDir, "db.sock"), o.Log)
 	if err != nil {
 		return err
 	}
@@ -61,85 +63,44 @@ func removeFile(path string) error {
 	return nil
 }
 
-// uninstall is done by a running agent: its loop rests from here on.
-func (s *server) uninstall(ctx context.Context) error {
-	n := s.node
+// Uninstall is for a running agent, whose loop rests from here on (attach.Node).
+func (n *node) Uninstall(ctx context.Context) error {
 	n.rest()
-	return takeBack(ctx, s.local, n.name, n.ips, n.config, n.conflist)
+	return takeBack(ctx, n.local, n.name, n.ips, n.config, n.conflist)
 }
 
 // takeBack removes everything in the order that keeps the node reachable: pods and the host's ways to them first,
 // then the NIC gets back what br-ex has, and the bridges go last.
-func takeBack(ctx context.Context, local *ovsdb.Client, name string, ips []netip.Addr, c *config.Parsed, confDir string) error {
-	if err := removeFile(filepath.Join(confDir, conflistName)); err != nil {
+func takeBack(ctx context.Context, local *ovs.Database, name string, ips []netip.Addr, c *config.Parsed, confDir string) error {
+	if err := removeFile(filepath.Join(confDir, attach.ConflistName)); err != nil {
 		return err
 	}
 	session, err := local.Session(ctx)
 	if err != nil {
 		return err
 	}
-	if err := removePods(session, local); err != nil {
+	if err := attach.RemoveAll(session, local); err != nil {
 		return err
 	}
-	if err := removeHost(); err != nil {
+	if err := hostnet.Remove(); err != nil {
 		return err
 	}
 	return giveBack(session, local, &node{name: name, ips: ips, config: c})
 }
 
-// removePods takes the interfaces from pods that still run; they have no network from here on.
-func removePods(session context.Context, local *ovsdb.Client) error {
-	a := attachments{local}
-	rows, err := a.list(session)
-	if err != nil {
-		return err
-	}
-	for _, r := range rows {
-		if err := a.remove(session, r.Name); err != nil {
-			return err
-		}
-		if err := disconnect(r.Name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// removeHost takes back routes and rules. ovn0 and its settings go with its bridge.
-func removeHost() error {
-	if err := setRules(nil); err != nil {
-		return err
-	}
-	for _, f := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
-		routes, err := dumpRoutes(f)
-		if err != nil {
-			return err
-		}
-		for _, r := range routes {
-			if r.Protocol != routeProtocol {
-				continue
-			}
-			if err := netlink.RouteDel(&r); err != nil && !errors.Is(err, unix.ESRCH) {
-				return fmt.Errorf("remove route %s: %w", r.Dst, err)
-			}
-		}
-	}
-	return nil
-}
-
 // giveBack moves addresses and routes from br-ex to the NIC and removes the bridges. br-ex keeps its port until
 // the NIC can answer, so the node is reachable at every moment.
-func giveBack(session context.Context, local *ovsdb.Client, n *node) error {
-	ex, err := bridgeRow(session, local, bridgeEx)
+func giveBack(session context.Context, local *ovs.Database, n *node) error {
+	ex, err := ovs.Bridge(session, local, nodelink.ExternalBridge)
 	if err != nil {
 		return err
 	}
 	if ex != nil {
-		remembered, err := parseMemory(ex.ExternalIDs[keyUplink])
+		remembered, err := uplink.ParseMemory(ex.ExternalIDs[uplink.Key])
 		if err != nil {
 			return err
 		}
-		if err := restoreNIC(remembered, n); err != nil {
+		if err := uplink.Restore(remembered, n.ips, hostnet.PlanHost(nil, nil, n.ips, n.config).Aliases); err != nil {
 			return err
 		}
 	}
@@ -147,61 +108,29 @@ func giveBack(session context.Context, local *ovsdb.Client, n *node) error {
 }
 
 // giveBackRows removes the node's rows from the Open_vSwitch database.
-func giveBackRows(session context.Context, local *ovsdb.Client, n *node) error {
-	root, err := switchRow(session, local)
+func giveBackRows(session context.Context, local *ovs.Database, n *node) error {
+	root, err := ovs.Root(session, local)
 	if err != nil || root == nil {
 		return err
 	}
-	t := newTransaction(local)
+	t := ovs.NewTransaction(local)
 	own := &vswitch.OpenvSwitch{UUID: root.UUID}
-	for _, name := range []string{bridgeInt, bridgeEx} {
-		b, err := bridgeRow(session, local, name)
+	for _, name := range []string{nodelink.IntegrationBridge, nodelink.ExternalBridge} {
+		b, err := ovs.Bridge(session, local, name)
 		if err != nil {
 			return err
 		}
 		if b != nil {
-			t.deleteBridge(own, b)
+			t.DeleteBridge(own, b)
 		}
 	}
 	// Without these an ovn-controller that runs on has no Southbound database. It makes br-int anew all the same
 	// (OVN 25.03), but an empty one.
-	ours := n.externalIDs(uplink{nic: &netlink.Dummy{}}, "")
+	ours := n.externalIDs(nodelink.Gateway{}, "")
 	others := nodelink.Gateway{}.Merge(root.ExternalIDs[nodelink.OptionsKey])
-	t.forget(own, &own.ExternalIDs, root.ExternalIDs, func(key string) bool { return ours[key] == "" && (key != nodelink.OptionsKey || others != "") })
+	t.Forget(own, &own.ExternalIDs, root.ExternalIDs, func(key string) bool { return ours[key] == "" && (key != nodelink.OptionsKey || others != "") })
 	if others != "" {
-		t.merge(own, &own.ExternalIDs, root.ExternalIDs, map[string]string{nodelink.OptionsKey: others})
+		t.Merge(own, &own.ExternalIDs, root.ExternalIDs, map[string]string{nodelink.OptionsKey: others})
 	}
-	return t.commit(session)
-}
-
-// restoreNIC gives the NIC what br-ex has from it.
-func restoreNIC(remembered memory, n *node) error {
-	own := planHost(hostPort{}, n.ips, n.config).Aliases
-	if remembered.NIC == "" {
-		return nil
-	}
-	u, err := findUplink(remembered, n.ips, own)
-	if err != nil {
-		return err
-	}
-	if err := restoreOffload(u.memory.NIC); err != nil {
-		return err
-	}
-	var settings []setting
-	for path, value := range u.memory.Before {
-		settings = append(settings, setting{path, value})
-	}
-	if err := apply(settings); err != nil {
-		return err
-	}
-	if u.ex != nil {
-		var aliases netState
-		for _, p := range own {
-			aliases.Addresses = append(aliases.Addresses, address{Prefix: p})
-		}
-		if err := dropState(u.ex, aliases); err != nil {
-			return err
-		}
-	}
-	return lend(u.nic, u.ex, u.memory.netState)
+	return t.Commit(session)
 }

@@ -72,7 +72,24 @@ func inRoot(root, name string) ([]string, bool) {
 	if len(programs) == 0 || len(loaders) == 0 || len(libraries) == 0 {
 		return nil, false
 	}
-	return []string{loaders[0], "--library-path", strings.Join(libraries, ":"), programs[0]}, true
+	return []string{loaders[0], "--library-path", strings.Join(libraries, ":"), followIn(root, programs[0])}, true
+}
+
+// followIn returns what a path in a root file system leads to. An absolute link means a path of that file system: Debian's
+// alternatives are such links (ovs-vswitchd).
+func followIn(root, path string) string {
+	for range 8 { // more would be a circle
+		to, err := os.Readlink(path)
+		switch {
+		case err != nil:
+			return path
+		case filepath.IsAbs(to):
+			path = filepath.Join(root, to)
+		default:
+			path = filepath.Join(filepath.Dir(path), to)
+		}
+	}
+	return path
 }
 
 func modified(path string) time.Time {

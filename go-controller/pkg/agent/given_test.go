@@ -1,0 +1,47 @@
+package agent
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/woven-network/woven/go-controller/pkg/agent/kernel"
+	"github.com/woven-network/woven/go-controller/pkg/config"
+	"github.com/woven-network/woven/go-controller/pkg/nodelink"
+	"github.com/woven-network/woven/go-controller/pkg/ovn/sb"
+)
+
+func addr(s string) netip.Addr      { return netip.MustParseAddr(s) }
+func prefixP(s string) netip.Prefix { return netip.MustParsePrefix(s) }
+
+func via(dst, gateway string, metric int) kernel.Route {
+	return kernel.Route{Dst: prefixP(dst), Gateway: addr(gateway), Table: kernel.MainTable, Metric: metric, Protocol: unix.RTPROT_STATIC}
+}
+
+func has(prefixes ...string) []kernel.Address {
+	var all []kernel.Address
+	for _, p := range prefixes {
+		all = append(all, kernel.Address{Prefix: prefixP(p)})
+	}
+	return all
+}
+
+func parsed(t *testing.T) *config.Parsed {
+	c, err := config.Parse([]byte(`
+clusterCIDRs: [10.244.0.0/16, "fd00:10:244::/56"]
+serviceCIDRs: [10.96.0.0/16, "fd00:10:96::/112"]
+datapath: netdev
+ovn: {northbound: "tcp:192.0.2.1:6641", southbound: "tcp:192.0.2.1:6642"}
+`))
+	require.NoError(t, err)
+	return c
+}
+
+func hostBinding() *sb.PortBinding {
+	return &sb.PortBinding{
+		LogicalPort: "a-host", MAC: []string{"0a:58:0a:f4:01:02 10.244.1.2 fd00:10:244:1::2"},
+		ExternalIDs: map[string]string{nodelink.SubnetsKey: "10.244.1.0/24 fd00:10:244:1::/64"},
+	}
+}

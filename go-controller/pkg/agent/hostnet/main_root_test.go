@@ -1,0 +1,12 @@
+//go:build root
+
+package hostnet
+
+import (
+	"testing"
+
+	"github.com/woven-network/woven/go-controller/pkg/agent/netlab"
+)
+
+// TestMain keeps all tests in a network namespace.
+func TestMain(m *testing.M) { netlab.Main(m) }
