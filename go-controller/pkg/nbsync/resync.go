@@ -24,7 +24,7 @@ type resync struct {
 func (r *run) beginResync(audited chan<- int) {
 	r.resync = &resync{audited: audited}
 	r.scan(func(*table) bool { return true })
-	for _, o := range slices.Sorted(maps.Keys(r.everyone())) {
+	for _, o := range slices.SortedFunc(maps.Keys(r.everyone()), row.Owner.Compare) {
 		r.queue.pushBackground(o)
 	}
 }

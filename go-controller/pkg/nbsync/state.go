@@ -68,8 +68,8 @@ func (s *state) hearAll(owners []row.Owner) []row.Owner {
 		}
 	}
 	asked := slices.Collect(maps.Keys(s.owned))
-	slices.Sort(asked)
-	hear(slices.Compact(slices.Sorted(slices.Values(append(asked, owners...)))))
+	slices.SortFunc(asked, row.Owner.Compare)
+	hear(slices.Compact(slices.SortedFunc(slices.Values(append(asked, owners...)), row.Owner.Compare)))
 	// The rows of tables without external_ids belong to the owners that were just heard to want them.
 	s.scan(func(t *table) bool { return t.Naming == row.ByReservedName || t.Naming == row.ByPort })
 	var found []row.Owner
@@ -80,7 +80,7 @@ func (s *state) hearAll(owners []row.Owner) []row.Owner {
 	}
 	hear(found)
 	s.findStale()
-	return slices.Sorted(maps.Keys(all))
+	return slices.SortedFunc(maps.Keys(all), row.Owner.Compare)
 }
 
 // translateAll asks what owners want, but for those whose answer is not to be had. failed is called for each that
@@ -121,7 +121,7 @@ func (s *state) identify(t *table, m model.Model) (row.ID, row.Owner, bool) {
 	switch t.Naming {
 	case row.ByReservedName:
 		if !isReserved(id.Name) {
-			return id, "", false
+			return id, row.Owner{}, false
 		}
 		if o, ok := s.declared.rows[id]; ok {
 			return id, o, true
@@ -135,10 +135,10 @@ func (s *state) identify(t *table, m model.Model) (row.ID, row.Owner, bool) {
 		for _, uuid := range s.uuids[port] {
 			return id, s.known[uuid].owner, true
 		}
-		return id, "", false
+		return id, row.Owner{}, false
 	default:
-		owner, ok := t.externalIDs(m)[row.OwnerKey]
-		return id, row.Owner(owner), ok && owner != ""
+		mark := t.externalIDs(m)[row.OwnerKey]
+		return id, row.ParseOwner(mark), mark != ""
 	}
 }
 
@@ -226,7 +226,7 @@ func (s *state) findStale() {
 func (s *state) noteStale(set *known, column, value string) (row.Owner, bool) {
 	e, o, ok := s.unwanted(set, column, value)
 	if !ok || s.declared.stale[e] > 0 {
-		return "", false
+		return row.Owner{}, false
 	}
 	s.declared.addStale(s.declared.of(o), e, found)
 	return o, true
@@ -241,7 +241,7 @@ func (s *state) unwanted(set *known, column, value string) (element, row.Owner, 
 	if e.ref {
 		member := s.meet(s.tables[set.id.Table].columns[column].refTable, value)
 		if member == nil || s.untranslated[member.owner] != nil {
-			return e, "", false
+			return e, row.Owner{}, false
 		}
 		e.value, o = member.id.String(), member.owner
 	}
