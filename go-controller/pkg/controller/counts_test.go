@@ -59,7 +59,7 @@ func newBusy(t *testing.T) *busy {
 	ctx, cancel := context.WithCancel(t.Context())
 	client, err := ovsdb.Replicate(ctx, target, logr.Discard())
 	require.NoError(t, err)
-	b.engine, err = nbsync.New(nbsync.Options{Client: client, Prepare: b.prepare, Source: b.rows, Report: b.report, Priority: priority, Owners: b.owners, Log: logr.Discard(), Registerer: b.registry})
+	b.engine, err = nbsync.New(nbsync.Options{Client: client, Prepare: b.prepare, Source: b.rows, Report: b.report, Priority: b.kinds.priority, Owners: b.owners, Log: logr.Discard(), Registerer: b.registry})
 	require.NoError(t, err)
 	done := make(chan error, 1)
 	go func() { done <- b.engine.Run(ctx) }()
