@@ -19,7 +19,7 @@ type allocation struct {
 	view     *kube.View
 	gateways *gateways
 	// pods has the addresses of pods.
-	pods *ipam.Allocator[holder]
+	pods *ipam.Allocator[*holder]
 	// joins has the addresses of gateway routers on the join switch; the holders are names of nodes.
 	joins *ipam.Allocator[string]
 	// problems becomes Events.
@@ -32,56 +32,60 @@ type allocation struct {
 	hungry map[row.Owner]struct{}
 	// unplaced has the pods that may hold addresses and have no place for them now: their node's networks are not known.
 	unplaced map[row.Owner]struct{}
-	// holders maps a pod that holds addresses to its UID.
-	holders map[row.Owner]string
-	// leaving maps a pod to the UIDs of holders whose addresses may still be in the database.
-	leaving map[row.Owner][]string
+	// holders maps a pod to what holds its addresses.
+	holders map[row.Owner]*holder
+	// leaving maps a pod to its former holders, whose addresses may still be in the database.
+	leaving map[row.Owner][]*holder
 }
 
 // holder is what a pod's addresses are held by. It has the UID, so a pod that is made again under the same name gets
-// others: its predecessor's may still be in use in caches and conntrack entries.
-type holder struct{ namespace, name, uid string }
-
-func holderOf(owner row.Owner, uid string) holder { return holder{owner.Namespace, owner.Name, uid} }
+// others: its predecessor's may still be in use in caches and conntrack entries. Of an owner and a UID there is one.
+type holder struct {
+	owner row.Owner
+	uid   string
+}
 
 // String is for messages.
-func (h holder) String() string { return "pod " + h.namespace + "/" + h.name }
+func (h *holder) String() string { return "pod " + h.owner.Namespace + "/" + h.owner.Name }
 
 func newAllocation(c *config.Parsed, v *kube.View, g *gateways, p *problems, mark func(...row.Owner)) *allocation {
 	return &allocation{
 		config: c, view: v, gateways: g, problems: p, mark: mark,
-		pods: ipam.NewAllocator[holder](), joins: ipam.NewAllocator[string](),
+		pods: ipam.NewAllocator[*holder](), joins: ipam.NewAllocator[string](),
 		hungry: map[row.Owner]struct{}{}, unplaced: map[row.Owner]struct{}{},
-		holders: map[row.Owner]string{}, leaving: map[row.Owner][]string{},
+		holders: map[row.Owner]*holder{}, leaving: map[row.Owner][]*holder{},
 	}
 }
 
 // addressesOfPod returns the addresses of a pod; none if it has no place for them now.
 func (a *allocation) addressesOfPod(namespace, name, uid string) []netip.Addr {
+	owner := pod.Owner(namespace, name)
 	a.mu.Lock()
-	_, unplaced := a.unplaced[pod.Owner(namespace, name)]
+	h := a.holders[owner]
+	_, unplaced := a.unplaced[owner]
 	a.mu.Unlock()
-	if unplaced {
+	if h == nil || h.uid != uid || unplaced {
 		return nil
 	}
-	return a.pods.Held(holder{namespace, name, uid})
+	return a.pods.Held(h)
 }
 
-// hold makes the pod with this UID the holder of the owner's addresses. What another had before is released when the
-// database shows the pod without.
-func (a *allocation) hold(owner row.Owner, uid string) {
+// hold makes the pod with this UID the holder of the owner's addresses and returns it. What another had before is
+// released when the database shows the pod without.
+func (a *allocation) hold(owner row.Owner, uid string) *holder {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if before, ok := a.holders[owner]; ok && before == uid {
-		return
+	if now := a.holders[owner]; now != nil && now.uid == uid {
+		return now
 	}
 	a.leave(owner)
-	a.holders[owner] = uid
-	if rest := slices.DeleteFunc(a.leaving[owner], func(other string) bool { return other == uid }); len(rest) > 0 {
-		a.leaving[owner] = rest
-	} else {
-		delete(a.leaving, owner)
+	next := &holder{owner: owner, uid: uid}
+	if i := slices.IndexFunc(a.leaving[owner], func(h *holder) bool { return h.uid == uid }); i >= 0 {
+		next = a.leaving[owner][i] // It comes back.
+		a.leaving[owner] = slices.Delete(a.leaving[owner], i, i+1)
 	}
+	a.holders[owner] = next
+	return next
 }
 
 // holdNothing is hold for a pod that should have no addresses.
@@ -93,7 +97,7 @@ func (a *allocation) holdNothing(owner row.Owner) {
 
 // leave notes that the owner's holder is none any more. The caller holds a.mu.
 func (a *allocation) leave(owner row.Owner) {
-	if before, ok := a.holders[owner]; ok {
+	if before := a.holders[owner]; before != nil {
 		a.leaving[owner] = append(a.leaving[owner], before)
 		delete(a.holders, owner)
 	}
@@ -103,8 +107,8 @@ func (a *allocation) leave(owner row.Owner) {
 func (a *allocation) heldByAnother(owner row.Owner, uid string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	now, ok := a.holders[owner]
-	return ok && now != uid
+	now := a.holders[owner]
+	return now != nil && now.uid != uid
 }
 
 // releasePod frees the addresses of a pod's former holders.
@@ -114,8 +118,7 @@ func (a *allocation) releasePod(owner row.Owner) {
 	delete(a.leaving, owner)
 	a.mu.Unlock()
 	freed := false
-	for _, uid := range leaving {
-		h := holderOf(owner, uid)
+	for _, h := range leaving {
 		freed = freed || len(a.pods.Held(h)) > 0
 		a.pods.Release(h)
 	}

@@ -48,9 +48,7 @@ func (a *allocation) placePod(owner row.Owner) bool {
 		a.holdNothing(owner)
 		return true
 	}
-	uid := pod.UID(object)
-	mine := holderOf(owner, uid)
-	a.hold(owner, uid)
+	mine := a.hold(owner, pod.UID(object))
 	subnets, err := pod.Subnets(a.view, a.config, object)
 	if err != nil {
 		a.problems.found(subject{owner: owner}, reasonOf(err), fmt.Sprintf("node %s: %v", object.Node, err))
@@ -107,12 +105,12 @@ func (s stranded) Error() string { return s.message }
 
 // disagreement returns an error if a pod runs with other addresses than its port has: nothing reaches it, and only
 // making it anew helps. So it is for pods from before Woven was installed, and when a node was given another network.
-func (a *allocation) disagreement(p *kube.Pod, mine holder, has []netip.Addr) error {
+func (a *allocation) disagreement(p *kube.Pod, mine *holder, has []netip.Addr) error {
 	for _, reported := range p.IPs {
 		if slices.Contains(has, reported) {
 			continue
 		}
-		if other := a.pods.Holder(reported); other != (holder{}) && other != mine {
+		if other := a.pods.Holder(reported); other != nil && other != mine {
 			return stranded{"AddressTaken", fmt.Sprintf("the pod runs with the address %s, which is that of %s; "+
 				"delete this pod so that it gets another", reported, other)}
 		}

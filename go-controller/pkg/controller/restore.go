@@ -53,9 +53,9 @@ func (a *allocation) learn(all found, log logr.Logger) {
 		if owner.Kind != pod.Kind.Name || a.heldByAnother(owner, uid) {
 			continue // Of another's, or of the pod's predecessor.
 		}
-		a.hold(owner, uid)
+		mine := a.hold(owner, uid)
 		for _, address := range addressesOf(port.Addresses) {
-			if err := a.pods.Claim(holderOf(owner, uid), address); err != nil {
+			if err := a.pods.Claim(mine, address); err != nil {
 				log.V(1).Info("a port's address is not used again", "port", port.Name, "reason", err.Error())
 			}
 		}
@@ -136,9 +136,9 @@ func (a *allocation) restoreFromPods(log logr.Logger) {
 	}
 	slices.SortFunc(all, func(x, y reporting) int { return cmp.Or(x.created.Compare(y.created), x.owner.Compare(y.owner)) })
 	for _, r := range all {
-		a.hold(r.owner, r.uid)
+		mine := a.hold(r.owner, r.uid)
 		for _, address := range r.has {
-			if err := a.pods.Claim(holderOf(r.owner, r.uid), address); err != nil {
+			if err := a.pods.Claim(mine, address); err != nil {
 				log.Error(err, "two running pods report one address; delete this one so that it gets another",
 					"namespace", r.owner.Namespace, "pod", r.owner.Name)
 			}
