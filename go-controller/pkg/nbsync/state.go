@@ -58,7 +58,7 @@ func newState(wanted Source, c *cache.TableCache) (*state, error) {
 // which the answer is not known.
 func (s *state) hearAll(owners []row.Owner) []row.Owner {
 	s.scan(func(*table) bool { return true })
-	all := map[row.Owner]struct{}{}
+	all := make(map[row.Owner]struct{}, len(s.owned))
 	hear := func(owners []row.Owner) {
 		for _, o := range owners {
 			if _, err := s.translate(o); err != nil {
@@ -67,9 +67,7 @@ func (s *state) hearAll(owners []row.Owner) []row.Owner {
 			all[o] = struct{}{}
 		}
 	}
-	asked := slices.Collect(maps.Keys(s.owned))
-	slices.SortFunc(asked, row.Owner.Compare)
-	hear(slices.Compact(slices.SortedFunc(slices.Values(append(asked, owners...)), row.Owner.Compare)))
+	hear(sortedOwners(s.owned, owners...))
 	// The rows of tables without external_ids belong to the owners that were just heard to want them.
 	s.scan(func(t *table) bool { return t.Naming == row.ByReservedName || t.Naming == row.ByPort })
 	var found []row.Owner
@@ -80,7 +78,19 @@ func (s *state) hearAll(owners []row.Owner) []row.Owner {
 	}
 	hear(found)
 	s.findStale()
-	return slices.SortedFunc(maps.Keys(all), row.Owner.Compare)
+	return sortedOwners(all)
+}
+
+// sortedOwners returns the keys of a map, and more owners, each once. It makes the list as long as it will be: at a start
+// that is every owner there is.
+func sortedOwners[V any](of map[row.Owner]V, more ...row.Owner) []row.Owner {
+	out := make([]row.Owner, 0, len(of)+len(more))
+	for o := range of {
+		out = append(out, o)
+	}
+	out = append(out, more...)
+	slices.SortFunc(out, row.Owner.Compare)
+	return slices.Compact(out)
 }
 
 // translateAll asks what owners want, but for those whose answer is not to be had. failed is called for each that
