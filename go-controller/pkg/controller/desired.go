@@ -22,7 +22,9 @@ type desired struct {
 	synced atomic.Bool
 }
 
-func newDesired(r registry, c *config.Parsed, v *kube.View, g *gateways, p *problems, mark func(...row.Owner)) *desired {
+func newDesired(
+	r registry, c *config.Parsed, v *kube.View, g *gateways, p *problems, mark func(...row.Owner),
+) *desired {
 	a := newAllocation(c, v, g, p, mark)
 	in := kind.Input{View: v, Config: c, Gateway: g.of, JoinAddresses: a.joins.Held, PodAddresses: a.addressesOfPod}
 	return &desired{kinds: r, input: in, allocation: a}
@@ -50,8 +52,8 @@ func (d *desired) rows(owner row.Owner) ([]row.Row, error) {
 	return nil, nil
 }
 
-// report is the engine's Report. What an owner held that is not in the database any more is released only when the owner is
-// in sync: an address must not be another pod's while a set or a port still has it.
+// report is the engine's Report. What an owner held that is not in the database any more is released only when the
+// owner is in sync: an address must not be another pod's while a set or a port still has it.
 func (d *desired) report(owner row.Owner, s nbsync.Status) {
 	e := d.kinds.of(owner)
 	if e == nil {

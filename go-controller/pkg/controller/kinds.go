@@ -13,8 +13,8 @@ import (
 	"github.com/woven-network/woven/go-controller/pkg/topology"
 )
 
-// kinds are all kinds of objects that Woven makes rows from. A new kind is one entry here. CONTRIBUTING.md shows the rest
-// of what it needs.
+// kinds are all kinds of objects that Woven makes rows from. A new kind is one entry here. CONTRIBUTING.md shows the
+// rest of what it needs.
 var kinds = registry{
 	{Kind: topology.ClusterKind},
 	{Kind: topology.NodeKind, prepare: (*allocation).prepareNode, released: (*allocation).releaseNode},

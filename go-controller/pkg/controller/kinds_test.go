@@ -54,8 +54,8 @@ func toyNamespace(team string) *corev1.Namespace {
 	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", UID: "7", Labels: map[string]string{"team": team}}}
 }
 
-// TestAToyKind adds a kind to the registry and to nothing else. Its rows are written, updated and pruned, also by a version
-// that does not know the kind.
+// TestAToyKind adds a kind to the registry and to nothing else. Its rows are written, updated and pruned, also by a
+// version that does not know the kind.
 func TestAToyKind(t *testing.T) {
 	l := newLab(t)
 	w := newWorld(t)

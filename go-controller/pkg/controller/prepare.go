@@ -27,13 +27,14 @@ func (a *allocation) prepareNode(owner row.Owner) error {
 		return nil
 	}
 	if _, err = a.joins.Allocate(name, topology.JoinNetworks(a.config)); err != nil {
-		return fmt.Errorf("allocate the join address of node %s: %w (joinCIDRs of the ConfigMap woven-config holds too few nodes)", name, err)
+		return fmt.Errorf("allocate the join address of node %s: %w "+
+			"(joinCIDRs of the ConfigMap woven-config holds too few nodes)", name, err)
 	}
 	return nil
 }
 
-// preparePod gives a pod its addresses. A pod that gets none now is no error: it is looked at again when its node changes
-// or an address is released.
+// preparePod gives a pod its addresses. A pod that gets none now is no error: it is looked at again when its node
+// changes or an address is released.
 func (a *allocation) preparePod(owner row.Owner) error {
 	a.setPlaced(owner, a.placePod(owner))
 	return nil

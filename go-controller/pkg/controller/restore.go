@@ -134,7 +134,9 @@ func (a *allocation) restoreFromPods(log logr.Logger) {
 			all = append(all, r)
 		}
 	}
-	slices.SortFunc(all, func(x, y reporting) int { return cmp.Or(x.created.Compare(y.created), x.owner.Compare(y.owner)) })
+	slices.SortFunc(all, func(x, y reporting) int {
+		return cmp.Or(x.created.Compare(y.created), x.owner.Compare(y.owner))
+	})
 	for _, r := range all {
 		mine := a.hold(r.owner, r.uid)
 		for _, address := range r.has {

@@ -1,6 +1,6 @@
-// Package kind is the one form that all translators have. A kind says which owners there are, which of them a change of
-// an object concerns, and which rows an owner should have. It is pure: values in, sorted rows out. The registry of kinds is
-// in package controller.
+// Package kind is the one form that all translators have. A kind says which owners there are, which of them a change
+// of an object concerns, and which rows an owner should have. It is pure: values in, sorted rows out. The registry of
+// kinds is in package controller.
 package kind
 
 import (

@@ -17,7 +17,9 @@ var followed = []informed{
 	{&corev1.Namespace{}, nil, from(func(c *Client) Reader[*corev1.NamespaceList] { return c.Namespaces })},
 	{&corev1.Pod{}, podIndexers, from(func(c *Client) Reader[*corev1.PodList] { return c.Pods(metav1.NamespaceAll) })},
 	{&corev1.Service{}, nil, from(func(c *Client) Reader[*corev1.ServiceList] { return c.Services })},
-	{&discoveryv1.EndpointSlice{}, sliceIndexers, from(func(c *Client) Reader[*discoveryv1.EndpointSliceList] { return c.EndpointSlices })},
+	{&discoveryv1.EndpointSlice{}, sliceIndexers, from(func(c *Client) Reader[*discoveryv1.EndpointSliceList] {
+		return c.EndpointSlices
+	})},
 }
 
 // informed is a kind of objects to hold and follow.
@@ -44,9 +46,11 @@ func (k informed) kind() string { return reflect.TypeOf(k.example).Elem().Name()
 func (k informed) informer(client *Client, trim cache.TransformFunc) (cache.SharedIndexInformer, error) {
 	list, watch := k.source(client, trim)
 	// API servers that can stream the first state do so (KEP-3157), all others are asked for lists.
-	lw := &cache.ListWatch{ListWithContextFunc: patient(k.kind(), list), WatchFuncWithContext: patient(k.kind(), watch)}
+	asked := cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
+		ListWithContextFunc: patient(k.kind(), list), WatchFuncWithContext: patient(k.kind(), watch),
+	}, client)
 	// No periodic resync: changes are complete without, and a restart over 10,000 pods should be quiet.
-	informer := cache.NewSharedIndexInformer(cache.ToListWatcherWithWatchListSemantics(lw, client), k.example.(runtime.Object), 0, k.indexers)
+	informer := cache.NewSharedIndexInformer(asked, k.example.(runtime.Object), 0, k.indexers)
 	if err := informer.SetTransform(trim); err != nil {
 		return nil, fmt.Errorf("trim objects of kind %s: %w", k.kind(), err)
 	}

@@ -67,8 +67,8 @@ func Subnets(v *kube.View, c *config.Parsed, pod *kube.Pod) ([]netip.Prefix, err
 	return topology.Subnets(v, c, pod.Node)
 }
 
-// Translate returns the rows of a pod. One without addresses has none: they come when an address is released, so there is
-// nothing to try again.
+// Translate returns the rows of a pod. One without addresses has none: they come when an address is released, so there
+// is nothing to try again.
 func Translate(in kind.Input, owner row.Owner) ([]row.Row, error) {
 	pod := in.View.Pod(owner.Namespace, owner.Name)
 	if !kube.OnNetwork(pod) {

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// Owner is what a row is made from: an object of the cluster, or the cluster itself. It is the unit of work: an owner is
-// translated, compared, retried and pruned as a whole. It is comparable; its texts are those of the object it is made
-// from, so that an owner costs no memory of its own.
+// Owner is what a row is made from: an object of the cluster, or the cluster itself. It is the unit of work: an owner
+// is translated, compared, retried and pruned as a whole. It is comparable. Its texts are those of the object it is made
+// from, so that none is made for it.
 type Owner struct {
 	// Kind is the name of a kind, such as "pod" (package kind).
 	Kind string
@@ -45,5 +45,6 @@ func ParseOwner(text string) Owner {
 
 // Compare orders owners by kind, then by namespace, then by name.
 func (o Owner) Compare(other Owner) int {
-	return cmp.Or(cmp.Compare(o.Kind, other.Kind), cmp.Compare(o.Namespace, other.Namespace), cmp.Compare(o.Name, other.Name))
+	return cmp.Or(cmp.Compare(o.Kind, other.Kind), cmp.Compare(o.Namespace, other.Namespace),
+		cmp.Compare(o.Name, other.Name))
 }

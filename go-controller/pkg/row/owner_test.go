@@ -3,7 +3,11 @@ package row_test
 import (
 	"testing"
 
+	"github.com/go-logr/logr/funcr"
+	"github.com/go-logr/zapr"
 	"github.com/stretchr/testify/assert"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/woven-network/woven/go-controller/pkg/row"
 )
@@ -27,6 +31,16 @@ func TestOwnerAsText(t *testing.T) {
 	} {
 		assert.Equal(t, owner, row.ParseOwner(text), "a mark changed by hand: %q", text)
 	}
+}
+
+func TestLogsHaveOwnersAsText(t *testing.T) {
+	owner := row.ParseOwner("pod/default/web-37")
+	core, logs := observer.New(zap.InfoLevel)
+	zapr.NewLogger(zap.New(core)).Info("of zap", "owner", owner)
+	assert.Equal(t, "pod/default/web-37", logs.All()[0].ContextMap()["owner"])
+	line := ""
+	funcr.New(func(_, l string) { line = l }, funcr.Options{}).Info("of funcr", "owner", owner)
+	assert.Contains(t, line, `"owner"="pod/default/web-37"`)
 }
 
 func TestAnOwnersTextIsMadeOnce(t *testing.T) {

@@ -31,7 +31,8 @@ func Affected(in kind.Input, change kube.Change) []row.Owner {
 	return slices.Compact(owners)
 }
 
-// affectedCluster returns the owner of the cluster's rows if the sets of all nodes' addresses are others after a change.
+// affectedCluster returns the owner of the cluster's rows if the sets of all nodes' addresses are others after a
+// change.
 func affectedCluster(in kind.Input, change kube.Change) []row.Owner {
 	before, after, ok := kube.As[*corev1.Node](change)
 	if !ok {
