@@ -10,7 +10,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/tools/pager"
 
@@ -61,38 +60,39 @@ func catchUp(ctx context.Context, client *kube.Client, view *kube.View, ports []
 }
 
 // doubtfulPods returns the pods that have rows and that the View does not know, or knows by another UID.
-func doubtfulPods(view *kube.View, ports []*nb.LogicalSwitchPort) map[types.NamespacedName]bool {
-	doubtful := map[types.NamespacedName]bool{}
+func doubtfulPods(view *kube.View, ports []*nb.LogicalSwitchPort) map[row.Owner]bool {
+	doubtful := map[row.Owner]bool{}
 	for _, port := range ports {
-		name, ours := pod.NamespacedName(row.Owner(port.ExternalIDs[row.OwnerKey]))
-		if ours && uidOf(view.Pod(name.Namespace, name.Name)) != port.Options[nodelink.InterfaceVersion] {
-			doubtful[name] = true
+		owner := ownerOf(port.ExternalIDs)
+		if owner.Kind == pod.Kind.Name && uidOf(view, owner) != port.Options[nodelink.InterfaceVersion] {
+			doubtful[owner] = true
 		}
 	}
 	return doubtful
 }
 
-func uidOf(p *kube.Pod) string {
-	if p == nil {
-		return ""
+// uidOf returns the UID of a pod; empty if the View does not know it.
+func uidOf(view *kube.View, owner row.Owner) string {
+	if p := view.Pod(owner.Namespace, owner.Name); p != nil {
+		return pod.UID(p)
 	}
-	return pod.UID(p)
+	return ""
 }
 
-// knows tells whether the View has the same pods under these names as the API server.
-func knows(view *kube.View, names map[types.NamespacedName]bool, now map[types.NamespacedName]string) bool {
-	for name := range names {
-		if uidOf(view.Pod(name.Namespace, name.Name)) != now[name] {
+// knows tells whether the View has the same UIDs of some pods as the API server.
+func knows(view *kube.View, pods map[row.Owner]bool, now map[row.Owner]string) bool {
+	for owner := range pods {
+		if uidOf(view, owner) != now[owner] {
 			return false
 		}
 	}
 	return true
 }
 
-// askForPods returns the UIDs that the API server, and not a cache of its, has now under some names.
-func askForPods(ctx context.Context, client *kube.Client, names map[types.NamespacedName]bool) (map[types.NamespacedName]string, error) {
-	now := map[types.NamespacedName]string{}
-	if len(names) > fewPods {
+// askForPods returns the UIDs that the API server, and not a cache of its, has now for some pods.
+func askForPods(ctx context.Context, client *kube.Client, pods map[row.Owner]bool) (map[row.Owner]string, error) {
+	now := map[row.Owner]string{}
+	if len(pods) > fewPods {
 		list := pager.New(pager.SimplePageFunc(func(o metav1.ListOptions) (runtime.Object, error) {
 			return client.Pods(metav1.NamespaceAll).List(ctx, o)
 		}))
@@ -101,18 +101,18 @@ func askForPods(ctx context.Context, client *kube.Client, names map[types.Namesp
 			if !ok {
 				return fmt.Errorf("a %T among pods", o)
 			}
-			if name := (types.NamespacedName{Namespace: p.Namespace, Name: p.Name}); names[name] {
-				now[name] = pod.UID(kube.NewPod(p))
+			if owner := pod.Owner(p.Namespace, p.Name); pods[owner] {
+				now[owner] = pod.UID(kube.NewPod(p))
 			}
 			return nil
 		})
 		return now, err
 	}
-	for name := range names {
-		p, err := client.Pods(name.Namespace).Get(ctx, name.Name, metav1.GetOptions{})
+	for owner := range pods {
+		p, err := client.Pods(owner.Namespace).Get(ctx, owner.Name, metav1.GetOptions{})
 		switch {
 		case err == nil:
-			now[name] = pod.UID(kube.NewPod(p))
+			now[owner] = pod.UID(kube.NewPod(p))
 		case !apierrors.IsNotFound(err):
 			return nil, err
 		}

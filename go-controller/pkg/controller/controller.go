@@ -16,11 +16,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/record"
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/endpoint"
+	"github.com/woven-network/woven/go-controller/pkg/kind"
 	"github.com/woven-network/woven/go-controller/pkg/kube"
 	"github.com/woven-network/woven/go-controller/pkg/nbsync"
 	"github.com/woven-network/woven/go-controller/pkg/ovsdb"
@@ -94,7 +94,7 @@ func Run(ctx context.Context, o Options) error {
 	broadcaster.StartRecordingToSink(o.Client.Events)
 	defer broadcaster.Shutdown()
 	recorder := broadcaster.NewRecorder(kube.Scheme, corev1.EventSource{Component: "woven-controller"})
-	c.problems = newProblems(recorder, c.uid, o.problemGrace)
+	c.problems = newProblems(recorder, c.object, o.problemGrace)
 	c.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	c.registerMetrics()
 	if err := o.Endpoints.Serve(ctx, c.metrics, endpoint.Health{Healthy: c.healthy, Ready: c.ready}, o.Log.WithName("endpoint")); err != nil {
@@ -117,7 +117,7 @@ func Run(ctx context.Context, o Options) error {
 		Source:   c.rows,
 		Owners:   c.owners,
 		Report:   func(owner row.Owner, s nbsync.Status) { c.desired.Load().report(owner, s) },
-		Priority: priority,
+		Priority: kinds.priority,
 	})
 	if err != nil {
 		return err
@@ -185,7 +185,7 @@ func (c *controller) read(ctx context.Context, stop func(error)) (northbound *ov
 func (c *controller) work(ctx context.Context, northbound *ovsdb.Fenced) error {
 	view := c.view.Load()
 	c.Log.Info("leading", "nodes", len(view.Nodes()), "pods", view.PodCount(), "services", len(view.Services()))
-	d := newDesired(c.Config, view, c.gateways, c.problems, c.mark)
+	d := newDesired(kinds, c.Config, view, c.gateways, c.problems, c.mark)
 	// From here on no former leader writes, and the cache shows all that they have written.
 	defer northbound.Release()
 	held, err := c.holdings(ctx, northbound, view)
@@ -245,14 +245,16 @@ func (c *controller) owners() []row.Owner {
 
 // changed is called for every change of an object.
 func (c *controller) changed(change kube.Change) {
-	view := c.view.Load()
-	if view == nil {
-		return // Before the view is complete nobody leads.
+	d := c.desired.Load()
+	if d == nil {
+		return // Another process leads. What is in the View when this one does is looked at then.
 	}
-	c.mark(affected(view, c.Config, change)...)
+	c.mark(d.affected(change)...)
 	// Whether a pod's problem is solved may show in its status, of which no row is made.
-	if _, after, _ := kube.As[*kube.Pod](change); after != nil && c.problems.has(podReference(after.Namespace, after.Name)) {
-		c.mark(pod.Owner(after.Namespace, after.Name))
+	if _, after, _ := kube.As[*kube.Pod](change); after != nil {
+		if owner := pod.Owner(after.Namespace, after.Name); c.problems.has(subject{owner: owner}) {
+			c.mark(owner)
+		}
 	}
 }
 
@@ -262,24 +264,10 @@ func (c *controller) mark(owners ...row.Owner) {
 	}
 }
 
-// uid returns the UID of the object an Event is about.
-func (c *controller) uid(about reference) types.UID {
-	view := c.view.Load()
-	switch {
-	case view == nil:
-	case about.kind == "Node" && view.Node(about.name) != nil:
-		// kubelet and others give a Node's Events the node's name as UID, and kubectl looks for that.
-		return types.UID(about.name)
-	case about.kind == "Service":
-		if s := view.Service(about.namespace, about.name); s != nil {
-			return s.UID
-		}
-	case about.kind == "Pod":
-		if p := view.Pod(about.namespace, about.name); p != nil {
-			return p.UID
-		}
-	}
-	return ""
+// object returns the object that an owner is made from, as Events name it.
+func (c *controller) object(owner row.Owner) corev1.ObjectReference {
+	reference, _ := kinds.object(kind.Input{View: c.view.Load(), Config: c.Config}, owner)
+	return reference
 }
 
 func (c *controller) healthy() error { return c.election.healthy() }

@@ -32,9 +32,9 @@ const (
 	// allocationsToTranslate one pod: Source alone.
 	allocationsToTranslate = 57
 	// allocationsToWrite one pod of a burst: from the mark to the cache that shows the row.
-	allocationsToWrite = 389
+	allocationsToWrite = 400
 	// bytesKept for one pod: its object, its addresses, its row in libovsdb's cache and what the engine knows.
-	bytesKept = 3341
+	bytesKept = 3565
 	slack     = 1.25
 )
 
@@ -59,7 +59,7 @@ func newBusy(t *testing.T) *busy {
 	ctx, cancel := context.WithCancel(t.Context())
 	client, err := ovsdb.Replicate(ctx, target, logr.Discard())
 	require.NoError(t, err)
-	b.engine, err = nbsync.New(nbsync.Options{Client: client, Prepare: b.prepare, Source: b.rows, Report: b.report, Priority: priority, Owners: b.owners, Log: logr.Discard(), Registerer: b.registry})
+	b.engine, err = nbsync.New(nbsync.Options{Client: client, Prepare: b.prepare, Source: b.rows, Report: b.report, Priority: b.kinds.priority, Owners: b.owners, Log: logr.Discard(), Registerer: b.registry})
 	require.NoError(t, err)
 	done := make(chan error, 1)
 	go func() { done <- b.engine.Run(ctx) }()

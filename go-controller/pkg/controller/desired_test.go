@@ -69,7 +69,7 @@ func TestExhaustedSubnetIsToldAndHealed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		recorder := record.NewFakeRecorder(10)
-		w.problems = newProblems(recorder, func(reference) types.UID { return "" }, time.Second)
+		w.problems = newProblems(recorder, func(row.Owner) corev1.ObjectReference { return corev1.ObjectReference{} }, time.Second)
 		w.view.Set(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Spec: corev1.NodeSpec{PodCIDRs: []string{"10.244.1.0/29"}}})
 		for i := range 5 {
 			name := fmt.Sprint("p", i)
@@ -82,7 +82,7 @@ func TestExhaustedSubnetIsToldAndHealed(t *testing.T) {
 		clear(w.marked)
 		w.view.Unset(labelled("p1", "p1"))
 		assert.Empty(t, w.addressesOf(t, "p1"))
-		assert.Equal(t, map[row.Owner]bool{"pod/ns/p4": true}, w.marked, "the pod that waits is looked at again")
+		assert.Equal(t, map[row.Owner]bool{pod.Owner("ns", "p4"): true}, w.marked, "the pod that waits is looked at again")
 		assert.Contains(t, w.addressesOf(t, "p4"), "10.244.1.4")
 		assert.Zero(t, w.problems.count())
 	})
@@ -145,7 +145,7 @@ func TestPodThatRunsWithOtherAddressesIsTold(t *testing.T) {
 			p.Status.PodIPs = []corev1.PodIP{{IP: c.runs}}
 			w.view.Set(p)
 			assert.Equal(t, "0a:58:0a:f4:01:04 10.244.1.4", w.addressesOf(t, "second"), "it has a port all the same")
-			problem := w.problems.open[podReference("ns", "second")]
+			problem := w.problems.open[subject{owner: pod.Owner("ns", "second")}]
 			if c.reason == "" {
 				assert.Nil(t, problem)
 				return

@@ -21,6 +21,7 @@ import (
 	"github.com/woven-network/woven/go-controller/pkg/kube"
 	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/row"
+	"github.com/woven-network/woven/go-controller/pkg/topology"
 )
 
 func parse(t testing.TB) *config.Parsed {
@@ -47,10 +48,10 @@ func newWorld(t testing.TB) *world {
 			w.marked[o] = true
 		}
 	}
-	quiet := newProblems(record.NewFakeRecorder(0), func(reference) types.UID { return "" }, time.Hour)
-	g := newGateways(logr.Discard(), func(node string) { mark(row.Owner("node/" + node)) })
-	w.desired = newDesired(parse(t), kube.NewView(), g, quiet, mark)
-	mark("cluster")
+	quiet := newProblems(record.NewFakeRecorder(0), func(row.Owner) corev1.ObjectReference { return corev1.ObjectReference{} }, time.Hour)
+	g := newGateways(logr.Discard(), func(node string) { mark(topology.Owner(node)) })
+	w.desired = newDesired(kinds, parse(t), kube.NewView(), g, quiet, mark)
+	mark(row.Cluster)
 	return w
 }
 
@@ -61,7 +62,7 @@ func (w *world) change(before, after kube.Object) {
 	} else {
 		w.view.Unset(before)
 	}
-	w.mark(affected(w.view, w.config, kube.Change{Old: slim(before), New: slim(after)})...)
+	w.mark(w.affected(kube.Change{Old: slim(before), New: slim(after)})...)
 }
 
 // slim returns an object as the view has it.

@@ -107,7 +107,7 @@ func (w *world) sync(t *testing.T, northbound string) *nbsync.Engine {
 	require.NoError(t, err)
 	client, err := ovsdb.Replicate(ctx, target, logr.Discard())
 	require.NoError(t, err)
-	engine, err := nbsync.New(nbsync.Options{Client: client, Prepare: w.prepare, Source: w.rows, Report: w.report, Priority: priority, Owners: w.owners, Log: logr.Discard()})
+	engine, err := nbsync.New(nbsync.Options{Client: client, Prepare: w.prepare, Source: w.rows, Report: w.report, Priority: w.kinds.priority, Owners: w.owners, Log: logr.Discard()})
 	require.NoError(t, err)
 	done := make(chan error, 1)
 	go func() { done <- engine.Run(ctx) }()

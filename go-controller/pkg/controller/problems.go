@@ -6,37 +6,31 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/record"
+
+	"github.com/woven-network/woven/go-controller/pkg/row"
 )
 
-// reference says what object a problem is about. It holds no UID, so that it is one and the same for as long as the
-// object's name is.
-type reference struct {
-	kind, namespace, name string
-	// part tells problems of one object apart that come and go on their own: "" for those of the object itself, "rows" for
+// subject is what a problem is about.
+type subject struct {
+	owner row.Owner
+	// part tells problems of one owner apart that come and go on their own: "" for those of the object itself, "rows" for
 	// what keeps its rows out of the database.
 	part string
-}
-
-func nodeReference(name string) reference { return reference{kind: "Node", name: name} }
-
-func podReference(namespace, name string) reference {
-	return reference{kind: "Pod", namespace: namespace, name: name}
 }
 
 // problems turns what an administrator must act on into Kubernetes Events: one when a problem begins, or becomes
 // another, and none while it lasts.
 type problems struct {
 	recorder record.EventRecorder
-	// uid returns the UID that an object has now; kubectl describe finds an Event by it.
-	uid func(reference) types.UID
+	// object returns the object that an owner is made from. Its UID is that of now; kubectl describe finds an Event by it.
+	object func(row.Owner) corev1.ObjectReference
 	// grace is how long a problem must last before it is told. A node has no podCIDR in its first seconds.
 	grace time.Duration
 
 	mu sync.Mutex
-	// open maps an object to its problem and the timer that will tell it.
-	open map[reference]*problem
+	// open maps a subject to its problem and the timer that will tell it.
+	open map[subject]*problem
 }
 
 type problem struct {
@@ -44,12 +38,12 @@ type problem struct {
 	timer           *time.Timer
 }
 
-func newProblems(recorder record.EventRecorder, uid func(reference) types.UID, grace time.Duration) *problems {
-	return &problems{recorder: recorder, uid: uid, grace: grace, open: map[reference]*problem{}}
+func newProblems(recorder record.EventRecorder, object func(row.Owner) corev1.ObjectReference, grace time.Duration) *problems {
+	return &problems{recorder: recorder, object: object, grace: grace, open: map[subject]*problem{}}
 }
 
 // found says that an object has this problem now.
-func (p *problems) found(about reference, reason, message string) {
+func (p *problems) found(about subject, reason, message string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if old := p.open[about]; old != nil {
@@ -59,14 +53,13 @@ func (p *problems) found(about reference, reason, message string) {
 		old.timer.Stop()
 	}
 	p.open[about] = &problem{reason: reason, message: message, timer: time.AfterFunc(p.grace, func() {
-		object := &corev1.ObjectReference{APIVersion: "v1", Kind: about.kind, Namespace: about.namespace, Name: about.name}
-		object.UID = p.uid(about)
-		p.recorder.Event(object, corev1.EventTypeWarning, reason, message)
+		object := p.object(about.owner)
+		p.recorder.Event(&object, corev1.EventTypeWarning, reason, message)
 	})}
 }
 
 // solved says that an object has no problem.
-func (p *problems) solved(about reference) {
+func (p *problems) solved(about subject) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if old := p.open[about]; old != nil {
@@ -86,7 +79,7 @@ func (p *problems) forget() {
 }
 
 // has tells whether an object has a problem.
-func (p *problems) has(about reference) bool {
+func (p *problems) has(about subject) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.open[about] != nil
@@ -111,7 +104,7 @@ func (p *problems) Collect(all chan<- prometheus.Metric) {
 	defer p.mu.Unlock()
 	count := map[[2]string]int{} // of kind and reason
 	for about, is := range p.open {
-		count[[2]string{about.kind, is.reason}]++
+		count[[2]string{p.object(about.owner).Kind, is.reason}]++
 	}
 	for labels, n := range count {
 		all <- prometheus.MustNewConstMetric(problemsMetric, prometheus.GaugeValue, float64(n), labels[0], labels[1])

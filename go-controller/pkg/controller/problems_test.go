@@ -6,14 +6,17 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
-	"k8s.io/apimachinery/pkg/types"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/record"
+
+	"github.com/woven-network/woven/go-controller/pkg/row"
+	"github.com/woven-network/woven/go-controller/pkg/topology"
 )
 
 func TestProblemsBecomeEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		recorder := record.NewFakeRecorder(10)
-		p := newProblems(recorder, func(reference) types.UID { return "" }, 15*time.Second)
+		p := newProblems(recorder, func(row.Owner) corev1.ObjectReference { return corev1.ObjectReference{} }, 15*time.Second)
 		events := func() (all []string) {
 			synctest.Wait()
 			for {
@@ -25,7 +28,7 @@ func TestProblemsBecomeEvents(t *testing.T) {
 				}
 			}
 		}
-		node := nodeReference("a")
+		node := subject{owner: topology.Owner("a")}
 		p.found(node, "NoPodCIDR", "none yet")
 		time.Sleep(10 * time.Second)
 		p.solved(node)

@@ -51,7 +51,7 @@ func FuzzLearn(f *testing.F) {
 				require.NotContains(t, []string{"10.244.1.0", "10.244.1.1", "10.244.1.2", "10.244.1.255", "fd00:10:244:1::", "fd00:10:244:1::1", "fd00:10:244:1::2"}, a.String())
 			}
 		}
-		_, err := w.translate("node/a")
+		_, err := w.translate(topology.Owner("a"))
 		require.NoError(t, err)
 		if join := w.joins.Held("a"); len(join) > 0 && !w.gateways.of("a").IsZero() {
 			require.Len(t, join, 2)
@@ -63,7 +63,7 @@ func FuzzLearn(f *testing.F) {
 		require.Empty(t, w.addressesOf(t, "second"))
 		// The engine asks for the owners of all rows it finds.
 		for _, o := range []string{owner, owner2} {
-			rows, err := w.translate(row.Owner(o))
+			rows, err := w.translate(row.ParseOwner(o))
 			require.NoError(t, err)
 			require.True(t, len(rows) == 0 || !strings.HasPrefix(o, "pod/"))
 		}

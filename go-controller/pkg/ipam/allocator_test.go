@@ -39,7 +39,7 @@ func TestPlan(t *testing.T) {
 }
 
 func TestAllocateDualStack(t *testing.T) {
-	a := ipam.NewAllocator()
+	a := ipam.NewAllocator[string]()
 	subnets := prefixes("10.244.1.0/24", "fd00:10:244:1::/64")
 	got, err := a.Allocate("default/a", subnets)
 	require.NoError(t, err)
@@ -60,7 +60,7 @@ func TestAllocateDualStack(t *testing.T) {
 }
 
 func TestExhaustedIsClearAndTakesNothing(t *testing.T) {
-	a := ipam.NewAllocator()
+	a := ipam.NewAllocator[string]()
 	small := prefixes("10.0.0.0/29", "fd00::/64") // .3 to .6
 	for i := range 4 {
 		_, err := a.Allocate(fmt.Sprint(i), small)
@@ -81,7 +81,7 @@ func TestExhaustedIsClearAndTakesNothing(t *testing.T) {
 }
 
 func TestClaim(t *testing.T) {
-	a := ipam.NewAllocator()
+	a := ipam.NewAllocator[string]()
 	require.NoError(t, a.Claim("ns/status", addresses("10.244.1.9")[0]))
 	require.NoError(t, a.Claim("ns/status", addresses("10.244.1.5")[0]), "the first word of a family holds")
 	require.NoError(t, a.Claim("ns/status", addresses("fd00::9")[0]))
@@ -102,7 +102,7 @@ func TestRandomOperationsKeepTheInvariants(t *testing.T) {
 		subnets := prefixes("192.0.2.0/27", "2001:db8::/123")
 		first := map[bool]netip.Addr{true: ipam.Nth(subnets[0], 3), false: ipam.Nth(subnets[1], 3)}
 		last := map[bool]netip.Addr{true: ipam.Nth(subnets[0], 30), false: ipam.Nth(subnets[1], 31)}
-		a, model := ipam.NewAllocator(), map[string][]netip.Addr{}
+		a, model := ipam.NewAllocator[string](), map[string][]netip.Addr{}
 		for range 400 {
 			holder := fmt.Sprint("ns/", r.IntN(40))
 			switch r.IntN(4) {

@@ -39,7 +39,7 @@ func fill(t testing.TB, view *View, pods int) *alike {
 	for n := range pods {
 		o, err := a.trim(deployed(t, n))
 		require.NoError(t, err)
-		require.NoError(t, view.pods.Add(o))
+		require.NoError(t, view.store(held(&Pod{})).Add(o))
 	}
 	return a
 }
@@ -73,8 +73,8 @@ func TestCostOfAPod(t *testing.T) {
 	handle := handler(func(Change) {})
 	event := testing.AllocsPerRun(100, func() {
 		o, _ := a.trim(p)
-		before, _, _ := view.pods.Get(o)
-		_ = view.pods.Update(o)
+		before, _, _ := view.store(held(&Pod{})).Get(o)
+		_ = view.store(held(&Pod{})).Update(o)
 		handle.OnUpdate(before, o)
 	})
 	t.Logf("allocations for an event: %.0f, recorded %d", event, allocationsForEvent)

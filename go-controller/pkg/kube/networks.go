@@ -26,7 +26,7 @@ func (v *View) NodesNear(network netip.Prefix) []*corev1.Node {
 	}
 	var near []*corev1.Node
 	for _, key := range append(keys, wide) {
-		for _, o := range indexed(v.nodes, byNetwork, key) {
+		for _, o := range unsorted[*corev1.Node](v, byNetwork, key) {
 			near = append(near, o.(*corev1.Node))
 		}
 	}

@@ -26,10 +26,6 @@ func (a *alike) trim(o any) (any, error) {
 		trimMeta(&o.ObjectMeta)
 		o.Spec = corev1.NodeSpec{PodCIDR: o.Spec.PodCIDR, PodCIDRs: o.Spec.PodCIDRs}
 		o.Status = corev1.NodeStatus{Addresses: o.Status.Addresses}
-	case *corev1.Namespace:
-		trimMeta(&o.ObjectMeta)
-	case *corev1.Service:
-		trimMeta(&o.ObjectMeta)
 	case *discoveryv1.EndpointSlice:
 		trimMeta(&o.ObjectMeta)
 		for i := range o.Endpoints {
@@ -40,6 +36,11 @@ func (a *alike) trim(o any) (any, error) {
 		trimmed, err := a.trim(o.Obj)
 		o.Obj = trimmed
 		return o, err
+	case *Pod: // Trimmed in its list.
+	case metav1.ObjectMetaAccessor:
+		if m, ok := o.GetObjectMeta().(*metav1.ObjectMeta); ok {
+			trimMeta(m)
+		}
 	}
 	return o, nil
 }

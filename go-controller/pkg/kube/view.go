@@ -5,6 +5,7 @@ package kube
 import (
 	"cmp"
 	"fmt"
+	"reflect"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -28,18 +29,15 @@ const (
 // View is the cluster as the API server last told. Its methods may be called from any goroutine. What they return
 // is shared with everybody: nobody may change it. Lists are sorted by namespace and name.
 type View struct {
-	nodes, namespaces, pods, services, slices cache.Indexer
+	// stores maps the type of a kind's objects to them.
+	stores map[reflect.Type]cache.Indexer
 }
 
 // NewView returns a View of the given objects and no others. A *corev1.Pod is taken for the Pod that it makes.
 func NewView(objects ...Object) *View {
-	key := cache.MetaNamespaceKeyFunc
-	v := &View{
-		nodes:      cache.NewIndexer(key, nodeIndexers),
-		namespaces: cache.NewIndexer(key, cache.Indexers{}),
-		pods:       cache.NewIndexer(key, podIndexers),
-		services:   cache.NewIndexer(key, cache.Indexers{}),
-		slices:     cache.NewIndexer(key, sliceIndexers),
+	v := &View{stores: map[reflect.Type]cache.Indexer{}}
+	for _, kind := range followed {
+		v.stores[held(kind.example)] = cache.NewIndexer(cache.MetaNamespaceKeyFunc, kind.indexers)
 	}
 	for _, o := range objects {
 		v.Set(o)
@@ -49,14 +47,14 @@ func NewView(objects ...Object) *View {
 
 // Set adds an object to a View made by NewView, or replaces it. Informers alone change the View of a cluster.
 func (v *View) Set(o Object) {
-	if err := (*v.store(o)).Update(slim(o)); err != nil {
+	if err := v.store(held(o)).Update(slim(o)); err != nil {
 		panic(fmt.Sprintf("kube: %T %s/%s cannot be stored: %v", o, o.GetNamespace(), o.GetName(), err))
 	}
 }
 
 // Unset takes an object out of a View made by NewView.
 func (v *View) Unset(o Object) {
-	if err := (*v.store(o)).Delete(slim(o)); err != nil {
+	if err := v.store(held(o)).Delete(slim(o)); err != nil {
 		panic(fmt.Sprintf("kube: %T %s/%s cannot be removed: %v", o, o.GetNamespace(), o.GetName(), err))
 	}
 }
@@ -69,66 +67,81 @@ func slim(o Object) Object {
 	return o
 }
 
-// store returns where the View has its objects of a kind.
-func (v *View) store(o Object) *cache.Indexer {
-	switch o.(type) {
-	case *corev1.Node:
-		return &v.nodes
-	case *corev1.Namespace:
-		return &v.namespaces
-	case *Pod, *corev1.Pod:
-		return &v.pods
-	case *corev1.Service:
-		return &v.services
-	case *discoveryv1.EndpointSlice:
-		return &v.slices
+// held returns the type of what the View holds for an object.
+func held(o Object) reflect.Type {
+	if _, ok := o.(*corev1.Pod); ok {
+		return reflect.TypeFor[*Pod]()
 	}
-	panic(fmt.Sprintf("kube: a View holds no %T", o))
+	return reflect.TypeOf(o)
 }
 
+// store returns where the View has its objects of a type.
+func (v *View) store(t reflect.Type) cache.Indexer {
+	store, ok := v.stores[t]
+	if !ok {
+		panic(fmt.Sprintf("kube: a View holds no %v", t))
+	}
+	return store
+}
+
+// Get returns an object of a kind, or nil. The namespace is empty for a kind that has none.
+func Get[T Object](v *View, namespace, name string) T {
+	key := name
+	if namespace != "" {
+		key = namespace + "/" + name
+	}
+	// GetByKey of a thread-safe store has no way to fail.
+	o, _, _ := v.store(reflect.TypeFor[T]()).GetByKey(key)
+	typed, _ := o.(T)
+	return typed
+}
+
+// List returns all objects of a kind.
+func List[T Object](v *View) []T { return list[T](v.store(reflect.TypeFor[T]()).List()) }
+
 // Node returns a node, or nil.
-func (v *View) Node(name string) *corev1.Node { return get[*corev1.Node](v.nodes, name) }
+func (v *View) Node(name string) *corev1.Node { return Get[*corev1.Node](v, "", name) }
 
 // Nodes returns all nodes.
-func (v *View) Nodes() []*corev1.Node { return list[*corev1.Node](v.nodes.List()) }
+func (v *View) Nodes() []*corev1.Node { return List[*corev1.Node](v) }
 
 // Namespace returns a namespace, or nil.
 func (v *View) Namespace(name string) *corev1.Namespace {
-	return get[*corev1.Namespace](v.namespaces, name)
+	return Get[*corev1.Namespace](v, "", name)
 }
 
 // Namespaces returns all namespaces.
 func (v *View) Namespaces() []*corev1.Namespace {
-	return list[*corev1.Namespace](v.namespaces.List())
+	return List[*corev1.Namespace](v)
 }
 
 // Pod returns a pod, or nil.
 func (v *View) Pod(namespace, name string) *Pod {
-	return get[*Pod](v.pods, namespace+"/"+name)
+	return Get[*Pod](v, namespace, name)
 }
 
 // Pods returns all pods.
-func (v *View) Pods() []*Pod { return list[*Pod](v.pods.List()) }
+func (v *View) Pods() []*Pod { return List[*Pod](v) }
 
 // PodCount returns how many pods there are.
-func (v *View) PodCount() int { return len(v.pods.ListKeys()) }
+func (v *View) PodCount() int { return len(v.store(reflect.TypeFor[*Pod]()).ListKeys()) }
 
 // PodsOn returns the pods bound to a node.
 func (v *View) PodsOn(node string) []*Pod {
-	return list[*Pod](indexed(v.pods, byNode, node))
+	return indexed[*Pod](v, byNode, node)
 }
 
 // Service returns a Service, or nil.
 func (v *View) Service(namespace, name string) *corev1.Service {
-	return get[*corev1.Service](v.services, namespace+"/"+name)
+	return Get[*corev1.Service](v, namespace, name)
 }
 
 // Services returns all Services.
-func (v *View) Services() []*corev1.Service { return list[*corev1.Service](v.services.List()) }
+func (v *View) Services() []*corev1.Service { return List[*corev1.Service](v) }
 
 // EndpointSlices returns the slices of a Service.
 func (v *View) EndpointSlices(namespace, service string) []*discoveryv1.EndpointSlice {
-	return list[*discoveryv1.EndpointSlice](indexed(v.slices, byService, namespace+"/"+service))
+	return indexed[*discoveryv1.EndpointSlice](v, byService, namespace+"/"+service)
 }
 
 // ServiceOf returns the name of the Service in the slice's namespace that the slice belongs to; empty for a
@@ -153,15 +166,14 @@ var sliceIndexers = cache.Indexers{
 	},
 }
 
-func get[T Object](store cache.Indexer, key string) T {
-	// GetByKey of a thread-safe store has no way to fail.
-	o, _, _ := store.GetByKey(key)
-	typed, _ := o.(T)
-	return typed
+// indexed returns the objects of a kind that an index has under a value.
+func indexed[T Object](v *View, index, value string) []T {
+	return list[T](unsorted[T](v, index, value))
 }
 
-func indexed(store cache.Indexer, index, value string) []any {
-	objects, err := store.ByIndex(index, value)
+// unsorted is indexed in no order.
+func unsorted[T Object](v *View, index, value string) []any {
+	objects, err := v.store(reflect.TypeFor[T]()).ByIndex(index, value)
 	if err != nil {
 		panic("kube: " + err.Error()) // Only an index that does not exist is an error.
 	}

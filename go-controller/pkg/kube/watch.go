@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -41,23 +39,15 @@ func (c Change) Objects() []Object {
 // server knew at the call is there. From then on changed is called for every change, from several goroutines, after the
 // View shows it; it must not block. What changes before is in the View and is not told.
 func Watch(ctx context.Context, client *Client, changed func(Change)) (*View, error) {
-	pods := client.Pods(metav1.NamespaceAll)
 	trim := newAlike().trim
-	all := []informed{
-		{&corev1.Node{}, nodeIndexers, pages(client.Nodes.List, trim), client.Nodes.Watch},
-		{&corev1.Namespace{}, cache.Indexers{}, pages(client.Namespaces.List, trim), client.Namespaces.Watch},
-		{&corev1.Pod{}, podIndexers, pages(pods.List, trim), pods.Watch},
-		{&corev1.Service{}, cache.Indexers{}, pages(client.Services.List, trim), client.Services.Watch},
-		{&discoveryv1.EndpointSlice{}, sliceIndexers, pages(client.EndpointSlices.List, trim), client.EndpointSlices.Watch},
-	}
 	var complete atomic.Bool
-	view, delivered := &View{}, []cache.InformerSynced{}
-	for _, kind := range all {
+	view, delivered := &View{stores: map[reflect.Type]cache.Indexer{}}, []cache.InformerSynced{}
+	for _, kind := range followed {
 		informer, err := kind.informer(client, trim)
 		if err != nil {
 			return nil, err
 		}
-		*view.store(kind.example) = informer.GetIndexer()
+		view.stores[held(kind.example)] = informer.GetIndexer()
 		registration, err := informer.AddEventHandler(handler(func(c Change) {
 			if complete.Load() && len(c.Objects()) > 0 {
 				changed(c)
@@ -74,25 +64,6 @@ func Watch(ctx context.Context, client *Client, changed func(Change)) (*View, er
 	}
 	complete.Store(true)
 	return view, nil
-}
-
-// informed is a kind of objects to hold and follow.
-type informed struct {
-	example  Object
-	indexers cache.Indexers
-	list     cache.ListWithContextFunc
-	watch    cache.WatchFuncWithContext
-}
-
-// kind is the kind's name, for messages.
-func (k informed) kind() string { return reflect.TypeOf(k.example).Elem().Name() }
-
-func (k informed) informer(client *Client, trim cache.TransformFunc) (cache.SharedIndexInformer, error) {
-	// API servers that can stream the first state do so (KEP-3157), all others are asked for lists.
-	source := cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{ListWithContextFunc: patient(k.kind(), k.list), WatchFuncWithContext: patient(k.kind(), k.watch)}, client)
-	// No periodic resync: changes are complete without, and a restart over 10,000 pods should be quiet.
-	informer := cache.NewSharedIndexInformer(source, k.example.(runtime.Object), 0, k.indexers)
-	return informer, informer.SetTransform(trim)
 }
 
 // patient returns f, tried again while the API server is away. client-go's reflector does that too, but waits for up to half

@@ -22,28 +22,28 @@ func BenchmarkAddPod(b *testing.B) {
 			b.Run("whole", func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
-					w.sync("pod/default/more", more)
+					w.sync(owner("pod/default/more"), more)
 					b.StopTimer()
-					w.sync("pod/default/more")
+					w.sync(owner("pod/default/more"))
 					b.StartTimer()
 				}
 			})
 			b.Run("plan", func(b *testing.B) {
-				w.want("pod/default/more", more)
+				w.want(owner("pod/default/more"), more)
 				s := w.fresh()
-				t, err := s.translate("pod/default/more")
+				t, err := s.translate(owner("pod/default/more"))
 				require.NoError(b, err)
 				b.ReportAllocs()
 				for b.Loop() {
 					plan, _ := s.plan(newView(s, true), []*translation{t})
 					require.Len(b, plan.Ops, 4)
 				}
-				w.want("pod/default/more")
+				w.want(owner("pod/default/more"))
 			})
 			b.Run("nothing", func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
-					w.engine.Mark("pod/default/web-7")
+					w.engine.Mark(owner("pod/default/web-7"))
 					w.settle()
 				}
 			})

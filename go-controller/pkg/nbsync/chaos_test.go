@@ -192,7 +192,7 @@ func expectedRow(o row.Owner, r row.Row, sets map[string][]any) libovsdb.Row {
 		}
 	}
 	if marks, ok := out["external_ids"].(libovsdb.OvsMap); ok {
-		marks.GoMap[row.OwnerKey] = string(o)
+		marks.GoMap[row.OwnerKey] = o.String()
 		if d.Naming == row.ByExternalID {
 			marks.GoMap[row.NameKey] = r.ID.Name
 		}

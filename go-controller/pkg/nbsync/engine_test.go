@@ -12,15 +12,15 @@ import (
 
 // small is a cluster of a node with a pod that a policy selects.
 func small(w *world) {
-	w.want("cluster", router("cluster"), loadBalancerGroup("woven-cluster"))
+	w.want(owner("cluster"), router("cluster"), loadBalancerGroup("woven-cluster"))
 	sw := logicalSwitch("worker-1")
 	sw.Model.(*nb.LogicalSwitch).LoadBalancerGroup = []string{row.Ref("Load_Balancer_Group", "woven-cluster")}
-	w.want("node/worker-1", sw, routerPort("cluster-worker-1", "cluster"), nat("cluster", "worker-1", "172.30.0.11", "10.244.1.0/24"),
+	w.want(owner("node/worker-1"), sw, routerPort("cluster-worker-1", "cluster"), nat("cluster", "worker-1", "172.30.0.11", "10.244.1.0/24"),
 		macBinding("cluster-worker-1", "169.254.64.2"))
-	w.want("policy/default/web", portGroup("pg-web"), acl("pg-web", "in", "ip4"), addressSet("as-web"))
-	w.want("pod/default/web-0", pod("default/web-0", "worker-1", "10.244.1.5",
+	w.want(owner("policy/default/web"), portGroup("pg-web"), acl("pg-web", "in", "ip4"), addressSet("as-web"))
+	w.want(owner("pod/default/web-0"), pod("default/web-0", "worker-1", "10.244.1.5",
 		in("Port_Group", "pg-web", "ports"), value("Address_Set", "as-web", "addresses", "10.244.1.5")))
-	w.want("service/default/web", loadBalancer("default/web/tcp", "woven-cluster", map[string]string{"10.96.0.10:80": "10.244.1.5:8080"}))
+	w.want(owner("service/default/web"), loadBalancer("default/web/tcp", "woven-cluster", map[string]string{"10.96.0.10:80": "10.244.1.5:8080"}))
 }
 
 func TestEverythingIsBuiltFromNothing(t *testing.T) {
@@ -73,23 +73,23 @@ func TestOneColumnIsOneUpdate(t *testing.T) {
 	changed := pod("default/web-0", "worker-1", "10.244.1.5",
 		in("Port_Group", "pg-web", "ports"), value("Address_Set", "as-web", "addresses", "10.244.1.5"))
 	changed.Model.(*nb.LogicalSwitchPort).Enabled = ref(false)
-	w.want("pod/default/web-0", changed)
+	w.want(owner("pod/default/web-0"), changed)
 	plan, err := w.engine.Plan(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "set Logical_Switch_Port default/web-0 enabled=false\n", plan.String())
 
-	w.sync("pod/default/web-0", changed)
+	w.sync(owner("pod/default/web-0"), changed)
 	require.Equal(t, []string{"false"}, w.set("Logical_Switch_Port", "default/web-0", "enabled"))
 
 	// libovsdb's Create and Update leave out empty values; the engine must not.
 	changed.Model = &nb.LogicalSwitchPort{Name: "default/web-0"}
-	w.want("pod/default/web-0", changed)
+	w.want(owner("pod/default/web-0"), changed)
 	plan, err = w.engine.Plan(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, `set Logical_Switch_Port default/web-0 external_ids={woven.network/owner=pod/default/web-0}
 clear Logical_Switch_Port default/web-0 options addresses port_security enabled
 `, plan.String())
-	w.sync("pod/default/web-0", changed)
+	w.sync(owner("pod/default/web-0"), changed)
 	require.Empty(t, w.set("Logical_Switch_Port", "default/web-0", "addresses"))
 	require.Empty(t, w.set("Logical_Switch_Port", "default/web-0", "enabled"))
 }
@@ -100,7 +100,7 @@ func TestAPodIsOneTransaction(t *testing.T) {
 	w.start()
 	second := pod("default/web-1", "worker-1", "10.244.1.6",
 		in("Port_Group", "pg-web", "ports"), value("Address_Set", "as-web", "addresses", "10.244.1.6"))
-	w.want("pod/default/web-1", second)
+	w.want(owner("pod/default/web-1"), second)
 	plan, err := w.engine.Plan(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, `create Logical_Switch_Port default/web-1 name=default/web-1 external_ids={woven.network/owner=pod/default/web-1, `+
@@ -110,19 +110,19 @@ add Address_Set as-web addresses "10.244.1.6"
 add Logical_Switch worker-1 ports default/web-1
 add Port_Group pg-web ports default/web-1
 `, plan.String())
-	transactions, operations := w.operations(func() { w.sync("pod/default/web-1", second) })
+	transactions, operations := w.operations(func() { w.sync(owner("pod/default/web-1"), second) })
 	require.Equal(t, 1, transactions)
 	require.Equal(t, 4, operations)
 
 	// It leaves the port group and the address set; the port stays.
 	second = pod("default/web-1", "worker-1", "10.244.1.6")
-	transactions, operations = w.operations(func() { w.sync("pod/default/web-1", second) })
+	transactions, operations = w.operations(func() { w.sync(owner("pod/default/web-1"), second) })
 	require.Equal(t, 1, transactions)
 	require.Equal(t, 2, operations)
 	require.Equal(t, []string{"10.244.1.5"}, w.set("Address_Set", "as-web", "addresses"))
 
 	// It is deleted: its switch lets go of it, and the server does the rest.
-	transactions, operations = w.operations(func() { w.sync("pod/default/web-1") })
+	transactions, operations = w.operations(func() { w.sync(owner("pod/default/web-1")) })
 	require.Equal(t, 1, transactions)
 	require.Equal(t, 1, operations)
 	require.Empty(t, w.find("Logical_Switch_Port", "name", "default/web-1"))

@@ -42,13 +42,13 @@ func FuzzRows(f *testing.F) {
 			return // No server says that.
 		}
 		wanted := map[row.Owner][]row.Row{
-			"node/worker-1":     {logicalSwitch("worker-1")},
-			"pod/default/web-0": {pod("default/web-0", "worker-1", "10.244.1.5", in("Port_Group", "pg-web", "ports"))},
-			"policy/web":        {portGroup("pg-web")},
+			owner("node/worker-1"):     {logicalSwitch("worker-1")},
+			owner("pod/default/web-0"): {pod("default/web-0", "worker-1", "10.244.1.5", in("Port_Group", "pg-web", "ports"))},
+			owner("policy/web"):        {portGroup("pg-web")},
 		}
 		s, err := newState(func(o row.Owner) ([]row.Row, error) { return wanted[o], nil }, c)
 		require.NoError(t, err)
-		all := s.hearAll([]row.Owner{"node/worker-1", "pod/default/web-0", "policy/web"})
+		all := s.hearAll([]row.Owner{owner("node/worker-1"), owner("pod/default/web-0"), owner("policy/web")})
 		ts := s.translateAll(all, func(_ row.Owner, err error) { require.NoError(t, err) })
 		plan, _ := s.plan(newView(s, true), ts)
 		require.NotPanics(t, func() { _ = plan.String() })

@@ -176,8 +176,8 @@ func TestForeignRowsAreNeverTouched(t *testing.T) {
 	require.Equal(t, before, w.versions(), "nor after a restart")
 
 	port, lb := w.uuid("Logical_Switch_Port", "foreign").GoUUID, w.uuid("Load_Balancer", "foreign").GoUUID
-	w.sync("pod/default/web-0")
-	w.sync("service/default/web")
+	w.sync(owner("pod/default/web-0"))
+	w.sync(owner("service/default/web"))
 	require.Equal(t, []string{port}, w.set("Port_Group", "pg-web", "ports"))
 	require.Equal(t, []string{lb}, w.set("Load_Balancer_Group", "woven-cluster", "load_balancer"))
 	require.Len(t, w.find("Logical_Switch", "name", "worker-1"), 2)
@@ -226,16 +226,16 @@ func TestOfTwoRowsTheFullerOneStays(t *testing.T) {
 // A switch is there twice, and what is in the copy is not what is in the original.
 func TestTheMembersOfTwoRowsAreMerged(t *testing.T) {
 	w := newWorld(t)
-	w.want("node/worker-1", logicalSwitch("worker-1"))
-	w.want("node/worker-2", logicalSwitch("worker-2"))
+	w.want(owner("node/worker-1"), logicalSwitch("worker-1"))
+	w.want(owner("node/worker-2"), logicalSwitch("worker-2"))
 	lb := func(name string) row.Row {
 		r := loadBalancer(name, "", nil)
 		r.In = []row.Membership{in("Logical_Switch", "worker-1", "load_balancer")}
 		return r
 	}
-	w.want("service/default/a", lb("a"))
-	w.want("service/default/b", lb("b"))
-	w.want("pod/default/moves", pod("default/moves", "worker-1", "10.244.1.5"))
+	w.want(owner("service/default/a"), lb("a"))
+	w.want(owner("service/default/b"), lb("b"))
+	w.want(owner("pod/default/moves"), pod("default/moves", "worker-1", "10.244.1.5"))
 	w.start()
 	// The copy has no load balancers, but more ports, so it is the one to stay; one of them should be elsewhere by now.
 	w.stop()
@@ -248,7 +248,7 @@ func TestTheMembersOfTwoRowsAreMerged(t *testing.T) {
 	}
 	w.transact(append(operations, libovsdb.Operation{Op: libovsdb.OperationInsert, Table: "Logical_Switch", Row: libovsdb.Row{
 		"name": "worker-1", "external_ids": marks, "ports": ports}})...)
-	w.want("pod/default/moves", pod("default/moves", "worker-2", "10.244.1.5"))
+	w.want(owner("pod/default/moves"), pod("default/moves", "worker-2", "10.244.1.5"))
 	w.start()
 	require.Len(t, w.set("Logical_Switch", "worker-1", "load_balancer"), 2)
 	require.Len(t, w.set("Logical_Switch", "worker-1", "ports"), 3, "those of strangers")

@@ -31,10 +31,10 @@ func TestNamesInExpressions(t *testing.T) {
 func TestARuleWaitsForTheSetThatItsMatchNames(t *testing.T) {
 	w := newWorld(t)
 	w.start()
-	w.sync("policy/default/web", portGroup("pg"), acl("pg", "in", "ip4.src == $as_peers"))
+	w.sync(owner("policy/default/web"), portGroup("pg"), acl("pg", "in", "ip4.src == $as_peers"))
 	require.Empty(t, w.find("ACL", "", ""))
-	require.Equal(t, Waiting, w.engine.Status("policy/default/web").State)
-	transactions, _ := w.operations(func() { w.sync("peers/a", addressSet("as_peers", "10.0.0.1")) })
+	require.Equal(t, Waiting, w.engine.Status(owner("policy/default/web")).State)
+	transactions, _ := w.operations(func() { w.sync(owner("peers/a"), addressSet("as_peers", "10.0.0.1")) })
 	require.Equal(t, 1, transactions)
 	require.Len(t, w.find("ACL", "", ""), 1)
 }
@@ -43,15 +43,15 @@ func TestARuleWaitsForTheSetThatItsMatchNames(t *testing.T) {
 // waits, or is refused. It stays over a restart, too, when only the database says what the rule names.
 func TestASetOutlivesTheRuleThatNamesIt(t *testing.T) {
 	w := newWorld(t)
-	w.want("peers/a", addressSet("as_a", "10.0.0.1"))
-	w.want("policy/default/web", portGroup("pg"), acl("pg", "in", "ip4.src == $as_a"))
+	w.want(owner("peers/a"), addressSet("as_a", "10.0.0.1"))
+	w.want(owner("policy/default/web"), portGroup("pg"), acl("pg", "in", "ip4.src == $as_a"))
 	w.start()
-	w.want("peers/a")
-	w.want("policy/default/web", portGroup("pg"), acl("pg", "in", "ip4.src == $as_b"))
-	w.engine.Mark("peers/a", "policy/default/web")
+	w.want(owner("peers/a"))
+	w.want(owner("policy/default/web"), portGroup("pg"), acl("pg", "in", "ip4.src == $as_b"))
+	w.engine.Mark(owner("peers/a"), owner("policy/default/web"))
 	w.settle()
 	require.Equal(t, []string{"10.0.0.1"}, w.set("Address_Set", "as_a", "addresses"))
-	s := w.engine.Status("peers/a")
+	s := w.engine.Status(owner("peers/a"))
 	require.Equal(t, Waiting, s.State)
 	require.Equal(t, []row.ID{id("ACL", "pg/in")}, s.Rows, "the status names the row that needs the set")
 
@@ -59,7 +59,7 @@ func TestASetOutlivesTheRuleThatNamesIt(t *testing.T) {
 	w.start()
 	require.Equal(t, []string{"10.0.0.1"}, w.set("Address_Set", "as_a", "addresses"))
 
-	transactions, _ := w.operations(func() { w.sync("peers/b", addressSet("as_b", "10.0.0.2")) })
+	transactions, _ := w.operations(func() { w.sync(owner("peers/b"), addressSet("as_b", "10.0.0.2")) })
 	require.LessOrEqual(t, transactions, 2)
 	require.Empty(t, w.find("Address_Set", "name", "as_a"))
 	require.Empty(t, w.engine.Statuses())
@@ -69,25 +69,25 @@ func TestASetOutlivesTheRuleThatNamesIt(t *testing.T) {
 func TestASetThatGoesIsOneOperation(t *testing.T) {
 	w := newWorld(t)
 	const pods = 30
-	w.want("node/worker-1", logicalSwitch("worker-1"))
+	w.want(owner("node/worker-1"), logicalSwitch("worker-1"))
 	set := func(member bool) (owners []row.Owner) {
 		for i := range pods {
 			p := pod(name(i), "worker-1", address(i))
 			if member {
 				p = pod(name(i), "worker-1", address(i), value("Address_Set", "as", "addresses", address(i)), inGroup)
 			}
-			o := row.Owner("pod/" + name(i))
+			o := owner("pod/" + name(i))
 			w.want(o, p)
 			owners = append(owners, o)
 		}
-		return append(owners, "policy/default/web")
+		return append(owners, owner("policy/default/web"))
 	}
 	set(true)
-	w.want("policy/default/web", portGroup("pg"), addressSet("as"))
+	w.want(owner("policy/default/web"), portGroup("pg"), addressSet("as"))
 	w.start()
 	require.Len(t, w.set("Port_Group", "pg", "ports"), pods)
 	owners := set(false)
-	w.want("policy/default/web")
+	w.want(owner("policy/default/web"))
 	transactions, operations := w.operations(func() {
 		w.engine.Mark(owners...)
 		w.settle()
@@ -103,18 +103,18 @@ func TestASetAppearsWhole(t *testing.T) {
 	w := newWorld(t)
 	w.batchRows, w.chunk = 3, 2
 	const pods = 40
-	w.want("node/worker-1", logicalSwitch("worker-1"))
+	w.want(owner("node/worker-1"), logicalSwitch("worker-1"))
 	for i := range pods {
-		w.want(row.Owner("pod/"+name(i)), pod(name(i), "worker-1", address(i)))
+		w.want(owner("pod/"+name(i)), pod(name(i), "worker-1", address(i)))
 	}
 	w.start()
-	owners := []row.Owner{"policy/default/web"}
+	owners := []row.Owner{owner("policy/default/web")}
 	for i := range pods {
-		o := row.Owner("pod/" + name(i))
+		o := owner("pod/" + name(i))
 		w.want(o, pod(name(i), "worker-1", address(i), inGroup))
 		owners = append(owners, o)
 	}
-	w.want("policy/default/web", portGroup("pg"), acl("pg", "in", "ip4"))
+	w.want(owner("policy/default/web"), portGroup("pg"), acl("pg", "in", "ip4"))
 	transactions, _ := w.operations(func() {
 		w.engine.Mark(owners...)
 		w.settle()
@@ -127,26 +127,26 @@ func TestASetAppearsWhole(t *testing.T) {
 func TestARefusedMemberDoesNotKeepASetFromAppearing(t *testing.T) {
 	w := newWorld(t)
 	const pods = 5
-	w.want("node/worker-1", logicalSwitch("worker-1"))
+	w.want(owner("node/worker-1"), logicalSwitch("worker-1"))
 	for i := range pods {
-		w.want(row.Owner("pod/"+name(i)), pod(name(i), "worker-1", address(i)))
+		w.want(owner("pod/"+name(i)), pod(name(i), "worker-1", address(i)))
 	}
 	w.start()
-	owners := []row.Owner{"policy/default/web"}
+	owners := []row.Owner{owner("policy/default/web")}
 	for i := range pods {
 		p := pod(name(i), "worker-1", address(i), inGroup)
 		if i == 2 {
 			p.Model.(*nb.LogicalSwitchPort).TagRequest = ref(5000)
 		}
-		w.want(row.Owner("pod/"+name(i)), p)
-		owners = append(owners, row.Owner("pod/"+name(i)))
+		w.want(owner("pod/"+name(i)), p)
+		owners = append(owners, owner("pod/"+name(i)))
 	}
-	w.want("policy/default/web", portGroup("pg"))
+	w.want(owner("policy/default/web"), portGroup("pg"))
 	transactions, _ := w.operations(func() {
 		w.engine.Mark(owners...)
 		w.settle()
 	})
 	require.Len(t, w.set("Port_Group", "pg", "ports"), pods-1)
 	require.LessOrEqual(t, transactions, 2, "the answer says which operation was at fault")
-	require.Equal(t, Refused, w.engine.Status("pod/"+row.Owner(name(2))).State)
+	require.Equal(t, Refused, w.engine.Status(owner("pod/"+name(2))).State)
 }

@@ -22,20 +22,20 @@ import (
 func TestAnOwnerWaitsForTheRowsItNeeds(t *testing.T) {
 	w := newWorld(t)
 	w.start()
-	w.sync("pod/default/early", pod("default/early", "worker-9", "10.244.9.5"))
-	w.sync("node/worker-1", logicalSwitch("worker-1"))
-	w.sync("pod/default/web-0", pod("default/web-0", "worker-1", "10.244.1.5"))
+	w.sync(owner("pod/default/early"), pod("default/early", "worker-9", "10.244.9.5"))
+	w.sync(owner("node/worker-1"), logicalSwitch("worker-1"))
+	w.sync(owner("pod/default/web-0"), pod("default/web-0", "worker-1", "10.244.1.5"))
 	require.Empty(t, w.find("Logical_Switch_Port", "name", "default/early"))
 	w.uuid("Logical_Switch_Port", "default/web-0")
 
-	asked := w.asked["pod/default/early"]
-	w.sync("node/worker-1", logicalSwitch("worker-1"))
-	require.Equal(t, asked, w.asked["pod/default/early"], "it is not tried in vain")
+	asked := w.asked[owner("pod/default/early")]
+	w.sync(owner("node/worker-1"), logicalSwitch("worker-1"))
+	require.Equal(t, asked, w.asked[owner("pod/default/early")], "it is not tried in vain")
 
 	_, err := w.engine.Plan(t.Context())
 	require.EqualError(t, err, "pod/default/early waits for Logical_Switch/worker-9")
 
-	w.sync("node/worker-9", logicalSwitch("worker-9"))
+	w.sync(owner("node/worker-9"), logicalSwitch("worker-9"))
 	w.uuid("Logical_Switch_Port", "default/early")
 	require.Empty(t, w.logged())
 }
@@ -43,17 +43,17 @@ func TestAnOwnerWaitsForTheRowsItNeeds(t *testing.T) {
 // Who needs the rows of an owner that waits, waits too, wherever it stands in the batch.
 func TestWaitingIsPassedOn(t *testing.T) {
 	w := newWorld(t)
-	w.want("node/worker-1", logicalSwitch("worker-1"))
+	w.want(owner("node/worker-1"), logicalSwitch("worker-1"))
 	w.start()
 	group := portGroup("pg")
 	group.In = []row.Membership{value("Logical_Switch", "worker-9", "acls", row.Ref("ACL", "pg/in"))}
-	w.want("pod/default/web-0", pod("default/web-0", "worker-1", "10.244.1.5", in("Port_Group", "pg", "ports")))
-	w.want("policy/default/web", group, acl("pg", "in", "ip4"))
-	w.engine.Mark("pod/default/web-0", "policy/default/web")
+	w.want(owner("pod/default/web-0"), pod("default/web-0", "worker-1", "10.244.1.5", in("Port_Group", "pg", "ports")))
+	w.want(owner("policy/default/web"), group, acl("pg", "in", "ip4"))
+	w.engine.Mark(owner("pod/default/web-0"), owner("policy/default/web"))
 	w.settle()
 	require.Empty(t, w.find("Port_Group", "", ""))
 	require.Empty(t, w.find("Logical_Switch_Port", "", ""))
-	w.sync("node/worker-9", logicalSwitch("worker-9"))
+	w.sync(owner("node/worker-9"), logicalSwitch("worker-9"))
 	require.Len(t, w.set("Port_Group", "pg", "ports"), 1)
 	require.Len(t, w.set("Logical_Switch", "worker-9", "acls"), 1)
 }
@@ -61,19 +61,19 @@ func TestWaitingIsPassedOn(t *testing.T) {
 // A row that is there but that nobody wants any more is not there for those who refer to it.
 func TestARowThatGoesIsNotReferredTo(t *testing.T) {
 	w := newWorld(t)
-	w.want("cluster", loadBalancerGroup("woven-a"))
-	w.want("node/worker-1", logicalSwitch("worker-1"))
+	w.want(owner("cluster"), loadBalancerGroup("woven-a"))
+	w.want(owner("node/worker-1"), logicalSwitch("worker-1"))
 	w.start()
-	w.want("cluster")
+	w.want(owner("cluster"))
 	sw := logicalSwitch("worker-1")
 	sw.Model.(*nb.LogicalSwitch).LoadBalancerGroup = []string{row.Ref("Load_Balancer_Group", "woven-a")}
-	w.want("node/worker-1", sw)
-	w.engine.Mark("node/worker-1", "cluster")
+	w.want(owner("node/worker-1"), sw)
+	w.engine.Mark(owner("node/worker-1"), owner("cluster"))
 	w.settle()
 	require.Empty(t, w.find("Load_Balancer_Group", "", ""))
 	require.Empty(t, w.logged())
 	require.Zero(t, w.metricOf("woven_nbsync_transactions_total", "refused"))
-	w.sync("cluster", loadBalancerGroup("woven-a"))
+	w.sync(owner("cluster"), loadBalancerGroup("woven-a"))
 	require.Len(t, w.set("Logical_Switch", "worker-1", "load_balancer_group"), 1)
 }
 
@@ -81,10 +81,10 @@ func TestARowThatGoesIsNotReferredTo(t *testing.T) {
 func TestAWaitingOwnerIsInNoSet(t *testing.T) {
 	w := newWorld(t)
 	w.start()
-	w.sync("pod/default/web-0", pod("default/web-0", "worker-1", "10.244.1.5", value("Address_Set", "as", "addresses", "10.244.1.5")))
-	w.sync("policy/default/web", addressSet("as"))
+	w.sync(owner("pod/default/web-0"), pod("default/web-0", "worker-1", "10.244.1.5", value("Address_Set", "as", "addresses", "10.244.1.5")))
+	w.sync(owner("policy/default/web"), addressSet("as"))
 	require.Empty(t, w.set("Address_Set", "as", "addresses"))
-	w.sync("node/worker-1", logicalSwitch("worker-1"))
+	w.sync(owner("node/worker-1"), logicalSwitch("worker-1"))
 	require.Equal(t, []string{"10.244.1.5"}, w.set("Address_Set", "as", "addresses"))
 }
 
@@ -94,11 +94,11 @@ func TestOwnersThatNeedEachOther(t *testing.T) {
 	w.start()
 	a, b := portGroup("a"), portGroup("b")
 	a.In = []row.Membership{value("Port_Group", "b", "acls", row.Ref("ACL", "b/in"))}
-	w.sync("policy/default/a", a, row.Row{ID: id("ACL", "b/in"), Model: &nb.ACL{Direction: nb.ACLDirectionToLport, Action: nb.ACLActionDrop, Match: "ip"},
+	w.sync(owner("policy/default/a"), a, row.Row{ID: id("ACL", "b/in"), Model: &nb.ACL{Direction: nb.ACLDirectionToLport, Action: nb.ACLActionDrop, Match: "ip"},
 		In: []row.Membership{in("Port_Group", "b", "acls")}})
 	require.Empty(t, w.find("Port_Group", "", ""))
 	transactions, _ := w.operations(func() {
-		w.sync("policy/default/b", b, acl("a", "in", "ip4"))
+		w.sync(owner("policy/default/b"), b, acl("a", "in", "ip4"))
 	})
 	require.Equal(t, 1, transactions)
 	require.Len(t, w.set("Port_Group", "a", "acls"), 1)
@@ -118,15 +118,15 @@ func TestARowIsMadeWithTheRowsItHolds(t *testing.T) {
 		}
 		return rows
 	}
-	w.sync("cluster", meter("slow", "fast")...)
+	w.sync(owner("cluster"), meter("slow", "fast")...)
 	require.Len(t, w.set("Meter", "acl-log", "bands"), 2)
 	require.Empty(t, w.logged())
 	slow := w.uuid("Meter_Band", "slow")
-	w.sync("cluster", meter("slow", "other")...)
+	w.sync(owner("cluster"), meter("slow", "other")...)
 	require.Equal(t, slow, w.uuid("Meter_Band", "slow"))
 	w.uuid("Meter_Band", "other")
 	require.Empty(t, w.find("Meter_Band", "external_ids", "fast"))
-	w.sync("cluster")
+	w.sync(owner("cluster"))
 	require.Empty(t, w.find("Meter", "", ""))
 	require.Empty(t, w.find("Meter_Band", "", ""))
 }
@@ -134,7 +134,7 @@ func TestARowIsMadeWithTheRowsItHolds(t *testing.T) {
 // One owner's row is refused by the server. All others of its batch get theirs.
 func TestAPoisonedOwnerHoldsUpNobody(t *testing.T) {
 	w := newWorld(t)
-	w.want("node/worker-1", logicalSwitch("worker-1"))
+	w.want(owner("node/worker-1"), logicalSwitch("worker-1"))
 	const pods, poisoned = 100, 37
 	for i := range pods {
 		p := pod(fmt.Sprintf("default/web-%d", i), "worker-1", fmt.Sprintf("10.244.1.%d", i+2))
@@ -142,7 +142,7 @@ func TestAPoisonedOwnerHoldsUpNobody(t *testing.T) {
 			// The server allows tags up to 4095.
 			p.Model.(*nb.LogicalSwitchPort).TagRequest = ref(5000)
 		}
-		w.want(row.Owner(fmt.Sprintf("pod/default/web-%d", i)), p)
+		w.want(owner(fmt.Sprintf("pod/default/web-%d", i)), p)
 	}
 	w.start()
 	require.Len(t, w.set("Logical_Switch", "worker-1", "ports"), pods-1)
@@ -156,14 +156,14 @@ func TestAPoisonedOwnerHoldsUpNobody(t *testing.T) {
 	require.Equal(t, before, w.versions())
 	require.Len(t, w.logged(), 1, "the same failure is logged once")
 
-	w.sync("pod/default/web-37", pod("default/web-37", "worker-1", "10.244.1.39"))
+	w.sync(owner("pod/default/web-37"), pod("default/web-37", "worker-1", "10.244.1.39"))
 	require.Len(t, w.set("Logical_Switch", "worker-1", "ports"), pods)
 }
 
 // A translator's mistakes are told with the row, before the server sees them.
 func TestMistakesOfTranslatorsAreTold(t *testing.T) {
 	w := newWorld(t)
-	w.want("node/worker-1", logicalSwitch("worker-1"))
+	w.want(owner("node/worker-1"), logicalSwitch("worker-1"))
 	w.start()
 	lonely := pod("default/a", "worker-1", "10.244.1.5")
 	lonely.In = nil
@@ -181,10 +181,10 @@ func TestMistakesOfTranslatorsAreTold(t *testing.T) {
 		"row Logical_Switch/worker-1 is wanted by node/worker-1 already": logicalSwitch("worker-1"),
 	} {
 		before := len(w.logged())
-		w.sync("pod/default/a", r)
+		w.sync(owner("pod/default/a"), r)
 		require.Len(t, w.logged(), before+1, want)
 		require.Contains(t, strings.ReplaceAll(w.logged()[before], `\"`, `"`), want)
-		w.sync("pod/default/a")
+		w.sync(owner("pod/default/a"))
 	}
 }
 
@@ -195,7 +195,7 @@ func TestAFailedTranslationDestroysNothing(t *testing.T) {
 	small(w)
 	w.start()
 	before := w.versions()
-	w.broken["pod/default/web-0"] = errors.New("no such luck")
+	w.broken[owner("pod/default/web-0")] = errors.New("no such luck")
 	w.engine.MarkAll()
 	w.settle()
 	require.Equal(t, before, w.versions())
@@ -205,9 +205,9 @@ func TestAFailedTranslationDestroysNothing(t *testing.T) {
 	require.Equal(t, before, w.versions())
 	require.Contains(t, w.logged()[0], "no such luck")
 	w.mu.Lock()
-	delete(w.broken, "pod/default/web-0")
+	delete(w.broken, owner("pod/default/web-0"))
 	w.mu.Unlock()
-	w.sync("pod/default/web-0", pod("default/web-0", "worker-1", "10.244.1.5"))
+	w.sync(owner("pod/default/web-0"), pod("default/web-0", "worker-1", "10.244.1.5"))
 	require.Empty(t, w.set("Port_Group", "pg-web", "ports"))
 	require.Empty(t, w.set("Address_Set", "as-web", "addresses"), "all owners are known again, so what nobody wants goes")
 }
@@ -215,12 +215,12 @@ func TestAFailedTranslationDestroysNothing(t *testing.T) {
 // An owner can hand a row to another without its being deleted in between.
 func TestARowChangesItsOwner(t *testing.T) {
 	w := newWorld(t)
-	w.want("policy/default/a", portGroup("pg"))
+	w.want(owner("policy/default/a"), portGroup("pg"))
 	w.start()
 	before := w.uuid("Port_Group", "pg")
-	w.want("policy/default/a")
-	w.want("policy/default/b", portGroup("pg"))
-	w.engine.Mark("policy/default/b", "policy/default/a")
+	w.want(owner("policy/default/a"))
+	w.want(owner("policy/default/b"), portGroup("pg"))
+	w.engine.Mark(owner("policy/default/b"), owner("policy/default/a"))
 	w.settle()
 	require.Empty(t, w.logged())
 	require.Equal(t, before, w.uuid("Port_Group", "pg"))
@@ -233,14 +233,14 @@ func TestMarksDuringABatchAreKept(t *testing.T) {
 	w.start()
 	deadline := time.Now().Add(300 * time.Millisecond)
 	for i := 0; time.Now().Before(deadline); i++ {
-		w.want("policy/default/a", addressSet("as", fmt.Sprintf("10.0.0.%d", i%250)))
-		w.engine.Mark("policy/default/a")
+		w.want(owner("policy/default/a"), addressSet("as", fmt.Sprintf("10.0.0.%d", i%250)))
+		w.engine.Mark(owner("policy/default/a"))
 		if i%10 == 0 {
 			time.Sleep(time.Millisecond)
 		}
 	}
 	w.settle()
-	last := w.rows["policy/default/a"][0].Model.(*nb.AddressSet).Addresses
+	last := w.rows[owner("policy/default/a")][0].Model.(*nb.AddressSet).Addresses
 	require.Equal(t, last, w.set("Address_Set", "as", "addresses"))
 }
 
@@ -250,8 +250,8 @@ func TestAStartConcludesNothingFromWhomItHasNotAsked(t *testing.T) {
 	begin := func(t *testing.T) *world {
 		w := newWorld(t)
 		many(w, startChunk+100)
-		w.want("cluster", loadBalancerGroup("woven-cluster"), portGroup("pg-moves"))
-		w.want("service/default/web", loadBalancer("default/web/tcp", "woven-cluster", map[string]string{"10.96.0.10:80": "10.244.1.5:8080"}))
+		w.want(owner("cluster"), loadBalancerGroup("woven-cluster"), portGroup("pg-moves"))
+		w.want(owner("service/default/web"), loadBalancer("default/web/tcp", "woven-cluster", map[string]string{"10.96.0.10:80": "10.244.1.5:8080"}))
 		w.start()
 		w.stop()
 		return w
@@ -259,7 +259,7 @@ func TestAStartConcludesNothingFromWhomItHasNotAsked(t *testing.T) {
 	t.Run("that a load balancer is nobody's", func(t *testing.T) {
 		w := begin(t)
 		w.mu.Lock()
-		w.broken["service/default/web"] = errors.New("no such luck")
+		w.broken[owner("service/default/web")] = errors.New("no such luck")
 		w.mu.Unlock()
 		w.start()
 		require.Len(t, w.set("Load_Balancer_Group", "woven-cluster", "load_balancer"), 1)
@@ -268,7 +268,7 @@ func TestAStartConcludesNothingFromWhomItHasNotAsked(t *testing.T) {
 		w := begin(t)
 		for n := range startChunk {
 			name := fmt.Sprint("default/s", n)
-			w.want(row.Owner("service/"+name), loadBalancer(name+"/tcp", "woven-cluster", map[string]string{"10.96.1.1:80": "10.244.1.5:80"}))
+			w.want(owner("service/"+name), loadBalancer(name+"/tcp", "woven-cluster", map[string]string{"10.96.1.1:80": "10.244.1.5:80"}))
 		}
 		w.start()
 		w.stop()
@@ -292,9 +292,9 @@ func TestAStartConcludesNothingFromWhomItHasNotAsked(t *testing.T) {
 	})
 	t.Run("that a group goes which gets another owner", func(t *testing.T) {
 		w := begin(t)
-		w.want("cluster", loadBalancerGroup("woven-cluster"))
-		w.want("policy/default/web", portGroup("pg-web"), addressSet("as-web"), portGroup("pg-moves"))
-		w.want("pod/default/web-0", pod("default/web-0", "worker-0", "10.244.0.0", in("Port_Group", "pg-web", "ports"),
+		w.want(owner("cluster"), loadBalancerGroup("woven-cluster"))
+		w.want(owner("policy/default/web"), portGroup("pg-web"), addressSet("as-web"), portGroup("pg-moves"))
+		w.want(owner("pod/default/web-0"), pod("default/web-0", "worker-0", "10.244.0.0", in("Port_Group", "pg-web", "ports"),
 			value("Address_Set", "as-web", "addresses", "10.244.0.0"), in("Port_Group", "pg-moves", "ports")))
 		w.start()
 		w.eventually("the pod is in it", func() bool { return len(w.set("Port_Group", "pg-moves", "ports")) == 1 })

@@ -140,7 +140,7 @@ func (q *queue) put(o row.Owner, e *entry, to stage) {
 func (q *queue) peek(s stage, background bool) (row.Owner, *entry, bool) {
 	if q.count[s] == 0 {
 		clear(q.lines[s])
-		return "", nil, false
+		return row.Owner{}, nil, false
 	}
 	for _, p := range slices.Sorted(maps.Keys(q.lines[s])) {
 		if p == backgroundPriority && !background {
@@ -154,13 +154,13 @@ func (q *queue) peek(s stage, background bool) (row.Owner, *entry, bool) {
 		}
 		delete(q.lines[s], p)
 	}
-	return "", nil, false
+	return row.Owner{}, nil, false
 }
 
 // take removes and returns the next owner to carry out. all says that every owner has been heard; if not, only owners
 // that add and that no resync asks for are taken.
 func (q *queue) take(all bool) (row.Owner, *entry, bool) {
-	best, found := row.Owner(""), (*entry)(nil)
+	best, found := row.Owner{}, (*entry)(nil)
 	for _, s := range []stage{heard, complete} {
 		if s == complete && !all {
 			break
@@ -176,7 +176,7 @@ func (q *queue) take(all bool) (row.Owner, *entry, bool) {
 		}
 	}
 	if found == nil {
-		return "", nil, false
+		return row.Owner{}, nil, false
 	}
 	return best, q.remove(best), true
 }

@@ -45,7 +45,7 @@ func TestTheDatabaseChangesUnderAPlan(t *testing.T) {
 			w.mu.Lock()
 			w.before = func() { edit(w) }
 			w.mu.Unlock()
-			w.sync("pod/default/web-1", web1)
+			w.sync(owner("pod/default/web-1"), web1)
 			w.eventually("both pods are everywhere", func() bool {
 				return len(w.find("Logical_Switch_Port", "", "")) == 2 && len(w.members("Logical_Switch", "worker-1", "ports")) == 2 &&
 					len(w.members("Port_Group", "pg-web", "ports")) == 2 && len(w.members("Address_Set", "as-web", "addresses")) == 2
@@ -70,19 +70,19 @@ func TestOwnEventsAreNoNews(t *testing.T) {
 	w := newWorld(t)
 	small(w)
 	w.start()
-	w.sync("pod/default/web-0", pod("default/web-0", "worker-1", "10.244.1.7", in("Port_Group", "pg-web", "ports")))
+	w.sync(owner("pod/default/web-0"), pod("default/web-0", "worker-1", "10.244.1.7", in("Port_Group", "pg-web", "ports")))
 	w.mu.Lock()
 	clear(w.asked)
 	w.mu.Unlock()
-	w.sync("pod/default/web-0", pod("default/web-0", "worker-1", "10.244.1.8", in("Port_Group", "pg-web", "ports")))
+	w.sync(owner("pod/default/web-0"), pod("default/web-0", "worker-1", "10.244.1.8", in("Port_Group", "pg-web", "ports")))
 	time.Sleep(100 * time.Millisecond) // Nothing is to come: there is no event to wait for.
 	w.settle()
-	require.Equal(t, map[row.Owner]int{"pod/default/web-0": 1}, w.asked)
+	require.Equal(t, map[row.Owner]int{owner("pod/default/web-0"): 1}, w.asked)
 
-	w.sync("pod/default/web-1", pod("default/web-1", "worker-1", "10.244.1.9", in("Port_Group", "pg-web", "ports")))
+	w.sync(owner("pod/default/web-1"), pod("default/web-1", "worker-1", "10.244.1.9", in("Port_Group", "pg-web", "ports")))
 	time.Sleep(100 * time.Millisecond)
 	w.settle()
-	require.Equal(t, map[row.Owner]int{"pod/default/web-0": 1, "pod/default/web-1": 1}, w.asked)
+	require.Equal(t, map[row.Owner]int{owner("pod/default/web-0"): 1, owner("pod/default/web-1"): 1}, w.asked)
 }
 
 // An operation that the server accepts and that changes nothing is noticed by its count, before any event comes.
@@ -95,8 +95,8 @@ func TestAnOperationWithoutEffectIsNoticed(t *testing.T) {
 	clear(w.asked)
 	w.before = func() { w.transact(destroy("Address_Set", w.uuid("Address_Set", "as-web"))) }
 	w.mu.Unlock()
-	w.sync("pod/default/web-0", pod("default/web-0", "worker-1", "10.244.1.5", value("Address_Set", "as-web", "addresses", "10.244.1.6")))
-	require.Equal(t, map[row.Owner]int{"pod/default/web-0": 2}, w.asked)
+	w.sync(owner("pod/default/web-0"), pod("default/web-0", "worker-1", "10.244.1.5", value("Address_Set", "as-web", "addresses", "10.244.1.6")))
+	require.Equal(t, map[row.Owner]int{owner("pod/default/web-0"): 2}, w.asked)
 }
 
 // A port that should go is in a second switch, of which the engine has not heard.
@@ -107,7 +107,7 @@ func TestAReleasedRowThatSomebodyHolds(t *testing.T) {
 	w.engine.inbox.close() // No events.
 	w.transact(libovsdb.Operation{Op: libovsdb.OperationInsert, Table: "Logical_Switch", Row: libovsdb.Row{
 		"name": "foreign", "ports": w.uuid("Logical_Switch_Port", "default/web-0")}})
-	w.sync("pod/default/web-0")
+	w.sync(owner("pod/default/web-0"))
 	w.eventually("the port is gone", func() bool { return len(w.find("Logical_Switch_Port", "", "")) == 0 })
 	w.uuid("Logical_Switch", "foreign")
 }
@@ -116,7 +116,7 @@ func TestAReleasedRowThatSomebodyHolds(t *testing.T) {
 // back. That is news.
 func TestAHandEditThatWasWantedMeanwhile(t *testing.T) {
 	w := newWorld(t)
-	w.want("node/worker-1", logicalSwitch("worker-1"))
+	w.want(owner("node/worker-1"), logicalSwitch("worker-1"))
 	w.start()
 	name := "worker-1"
 	config := func(v string) libovsdb.Row {
@@ -124,9 +124,9 @@ func TestAHandEditThatWasWantedMeanwhile(t *testing.T) {
 	}
 	second := logicalSwitch(name)
 	second.Model.(*nb.LogicalSwitch).OtherConfig = map[string]string{"subnet": "10.244.2.0/24"}
-	w.want("node/worker-1", second)
+	w.want(owner("node/worker-1"), second)
 	w.transact(set("Logical_Switch", w.uuid("Logical_Switch", name), config("10.244.2.0/24")))
-	w.sync("node/worker-1", second)
+	w.sync(owner("node/worker-1"), second)
 	w.transact(set("Logical_Switch", w.uuid("Logical_Switch", name), config("10.244.1.0/24")))
 	w.eventually("it is as wanted", func() bool {
 		return text(w.one("Logical_Switch", name)["other_config"].(libovsdb.OvsMap).GoMap["subnet"]) == "10.244.2.0/24"
@@ -153,7 +153,7 @@ func TestMembersThatLeftWhileNobodyRan(t *testing.T) {
 	small(w)
 	w.start()
 	w.stop()
-	w.want("pod/default/web-0", pod("default/web-0", "worker-1", "10.244.1.5"))
+	w.want(owner("pod/default/web-0"), pod("default/web-0", "worker-1", "10.244.1.5"))
 	w.start()
 	require.Empty(t, w.set("Port_Group", "pg-web", "ports"))
 	require.Empty(t, w.set("Address_Set", "as-web", "addresses"))
@@ -165,7 +165,7 @@ func TestAnEventOfWhatIsPastIsNoNews(t *testing.T) {
 	w := newWorld(t)
 	small(w)
 	w.start()
-	w.sync("pod/default/web-0", pod("default/web-0", "worker-1", "10.244.1.7"))
+	w.sync(owner("pod/default/web-0"), pod("default/web-0", "worker-1", "10.244.1.7"))
 	s, lsp := w.fresh(), "Logical_Switch_Port"
 	uuid := s.uuids[row.ID{Table: lsp, Name: "default/web-0"}][0]
 	now := s.cache.Table(lsp).Row(uuid).(*nb.LogicalSwitchPort)
@@ -178,6 +178,6 @@ func TestAnEventOfWhatIsPastIsNoNews(t *testing.T) {
 		require.Empty(t, wake, name)
 		s.known[uuid].fingerprint = s.print(s.tables[lsp], older)
 		wake, _ = s.observe(e)
-		require.Equal(t, []row.Owner{"pod/default/web-0"}, wake, name)
+		require.Equal(t, []row.Owner{owner("pod/default/web-0")}, wake, name)
 	}
 }

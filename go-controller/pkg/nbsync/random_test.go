@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -55,13 +56,13 @@ const (
 
 // all lists the owners there may be.
 func all() []row.Owner {
-	out := []row.Owner{"cluster"}
+	out := []row.Owner{owner("cluster")}
 	for kind, n := range map[string]int{"node/n": nodes, "policy/default/p": policies, "service/default/s": services, "pod/default/w": pods} {
 		for i := range n {
-			out = append(out, row.Owner(fmt.Sprint(kind, i)))
+			out = append(out, owner(fmt.Sprint(kind, i)))
 		}
 	}
-	slices.Sort(out)
+	slices.SortFunc(out, row.Owner.Compare)
 	return out
 }
 
@@ -115,7 +116,7 @@ func (c *chaos) startAgain() {
 // complete wishes for what others refer to, so that all can be carried out.
 func (c *chaos) complete() {
 	for _, o := range all() {
-		if class(o) == 0 || o[:6] == "policy" {
+		if class(o) == 0 || o.Kind == "policy" {
 			c.present[o] = true
 		}
 		if class(o) == 0 || c.present[o] {
@@ -140,18 +141,18 @@ func (c *chaos) rowsOf(o row.Owner) []row.Row {
 	var kind string
 	var n int
 	switch {
-	case o == "cluster":
+	case o == owner("cluster"):
 		return []row.Row{router("cluster"), loadBalancerGroup("woven-cluster")}
 	case class(o) == 0:
 		kind = "node/n"
 	case class(o) == 1:
 		kind = "pod/default/w"
-	case o[:6] == "policy":
+	case o.Kind == "policy":
 		kind = "policy/default/p"
 	default:
 		kind = "service/default/s"
 	}
-	_, err := fmt.Sscan(string(o[len(kind):]), &n)
+	_, err := fmt.Sscan(strings.TrimPrefix(o.String(), kind), &n)
 	require.NoError(c.t, err)
 	switch kind {
 	case "node/n":

@@ -3,7 +3,6 @@ package nbsync
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -24,13 +23,13 @@ type sorted struct {
 // err returns why translations cannot be carried out now, nil when all can.
 func (w sorted) err() error {
 	var lines []string
-	for _, o := range slices.Sorted(maps.Keys(w.waiting)) {
+	for _, o := range sortedOwners(w.waiting) {
 		lines = append(lines, fmt.Sprintf("%s waits for %s", o, names(w.waiting[o])))
 	}
-	for _, o := range slices.Sorted(maps.Keys(w.held)) {
+	for _, o := range sortedOwners(w.held) {
 		lines = append(lines, fmt.Sprintf("%s keeps rows that %s still needs", o, names(w.held[o])))
 	}
-	for _, o := range slices.Sorted(maps.Keys(w.failed)) {
+	for _, o := range sortedOwners(w.failed) {
 		lines = append(lines, fmt.Sprintf("%s: %v", o, w.failed[o]))
 	}
 	if len(lines) == 0 {

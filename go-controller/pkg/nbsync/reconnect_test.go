@@ -7,19 +7,17 @@ import (
 
 	libovsdb "github.com/ovn-kubernetes/libovsdb/ovsdb"
 	"github.com/stretchr/testify/require"
-
-	"github.com/woven-network/woven/go-controller/pkg/row"
 )
 
 // many is a cluster of several batches.
 func many(w *world, pods int) {
-	w.want("policy/default/web", portGroup("pg-web"), addressSet("as-web"))
+	w.want(owner("policy/default/web"), portGroup("pg-web"), addressSet("as-web"))
 	for n := range 5 {
-		w.want(row.Owner(fmt.Sprintf("node/worker-%d", n)), logicalSwitch(fmt.Sprintf("worker-%d", n)))
+		w.want(owner(fmt.Sprintf("node/worker-%d", n)), logicalSwitch(fmt.Sprintf("worker-%d", n)))
 	}
 	for i := range pods {
 		name, address := fmt.Sprintf("default/web-%d", i), fmt.Sprintf("10.244.%d.%d", i/250, i%250)
-		w.want(row.Owner("pod/"+name), pod(name, fmt.Sprintf("worker-%d", i%5), address,
+		w.want(owner("pod/"+name), pod(name, fmt.Sprintf("worker-%d", i%5), address,
 			in("Port_Group", "pg-web", "ports"), value("Address_Set", "as-web", "addresses", address)))
 	}
 }
@@ -30,8 +28,8 @@ func TestADatabaseThatRestartsLosesNothing(t *testing.T) {
 	w.start()
 	before := w.versions()
 	w.server.Stop()
-	w.want("pod/default/late", pod("default/late", "worker-1", "10.244.200.1"))
-	w.engine.Mark("pod/default/late")
+	w.want(owner("pod/default/late"), pod("default/late", "worker-1", "10.244.200.1"))
+	w.engine.Mark(owner("pod/default/late"))
 	w.server.Continue()
 	w.eventually("the pod that came meanwhile is there", func() bool { return len(w.find("Logical_Switch_Port", "name", "default/late")) == 1 })
 	after := w.versions()
@@ -63,7 +61,7 @@ func TestADatabaseThatGoesAwayInMidFlow(t *testing.T) {
 		}
 		// Change something, so that a batch is on its way when the next fault comes.
 		for n := range 200 {
-			w.engine.Mark(row.Owner(fmt.Sprintf("pod/default/web-%d", n)))
+			w.engine.Mark(owner(fmt.Sprintf("pod/default/web-%d", n)))
 		}
 	}
 	w.eventually("it is as before", func() bool { return w.content() == before })

@@ -1,7 +1,6 @@
 package nbsync
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
@@ -24,7 +23,7 @@ type resync struct {
 func (r *run) beginResync(audited chan<- int) {
 	r.resync = &resync{audited: audited}
 	r.scan(func(*table) bool { return true })
-	for _, o := range slices.Sorted(maps.Keys(r.everyone())) {
+	for _, o := range sortedOwners(r.everyone()) {
 		r.queue.pushBackground(o)
 	}
 }

@@ -58,7 +58,7 @@ func newState(wanted Source, c *cache.TableCache) (*state, error) {
 // which the answer is not known.
 func (s *state) hearAll(owners []row.Owner) []row.Owner {
 	s.scan(func(*table) bool { return true })
-	all := map[row.Owner]struct{}{}
+	all := make(map[row.Owner]struct{}, len(s.owned))
 	hear := func(owners []row.Owner) {
 		for _, o := range owners {
 			if _, err := s.translate(o); err != nil {
@@ -67,9 +67,7 @@ func (s *state) hearAll(owners []row.Owner) []row.Owner {
 			all[o] = struct{}{}
 		}
 	}
-	asked := slices.Collect(maps.Keys(s.owned))
-	slices.Sort(asked)
-	hear(slices.Compact(slices.Sorted(slices.Values(append(asked, owners...)))))
+	hear(sortedOwners(s.owned, owners...))
 	// The rows of tables without external_ids belong to the owners that were just heard to want them.
 	s.scan(func(t *table) bool { return t.Naming == row.ByReservedName || t.Naming == row.ByPort })
 	var found []row.Owner
@@ -80,7 +78,19 @@ func (s *state) hearAll(owners []row.Owner) []row.Owner {
 	}
 	hear(found)
 	s.findStale()
-	return slices.Sorted(maps.Keys(all))
+	return sortedOwners(all)
+}
+
+// sortedOwners returns the keys of a map, and more owners, each once. It makes the list as long as it will be: at a start
+// that is every owner there is.
+func sortedOwners[V any](of map[row.Owner]V, more ...row.Owner) []row.Owner {
+	out := make([]row.Owner, 0, len(of)+len(more))
+	for o := range of {
+		out = append(out, o)
+	}
+	out = append(out, more...)
+	slices.SortFunc(out, row.Owner.Compare)
+	return slices.Compact(out)
 }
 
 // translateAll asks what owners want, but for those whose answer is not to be had. failed is called for each that
@@ -121,7 +131,7 @@ func (s *state) identify(t *table, m model.Model) (row.ID, row.Owner, bool) {
 	switch t.Naming {
 	case row.ByReservedName:
 		if !isReserved(id.Name) {
-			return id, "", false
+			return id, row.Owner{}, false
 		}
 		if o, ok := s.declared.rows[id]; ok {
 			return id, o, true
@@ -135,10 +145,10 @@ func (s *state) identify(t *table, m model.Model) (row.ID, row.Owner, bool) {
 		for _, uuid := range s.uuids[port] {
 			return id, s.known[uuid].owner, true
 		}
-		return id, "", false
+		return id, row.Owner{}, false
 	default:
-		owner, ok := t.externalIDs(m)[row.OwnerKey]
-		return id, row.Owner(owner), ok && owner != ""
+		mark := t.externalIDs(m)[row.OwnerKey]
+		return id, row.ParseOwner(mark), mark != ""
 	}
 }
 
@@ -226,7 +236,7 @@ func (s *state) findStale() {
 func (s *state) noteStale(set *known, column, value string) (row.Owner, bool) {
 	e, o, ok := s.unwanted(set, column, value)
 	if !ok || s.declared.stale[e] > 0 {
-		return "", false
+		return row.Owner{}, false
 	}
 	s.declared.addStale(s.declared.of(o), e, found)
 	return o, true
@@ -241,7 +251,7 @@ func (s *state) unwanted(set *known, column, value string) (element, row.Owner, 
 	if e.ref {
 		member := s.meet(s.tables[set.id.Table].columns[column].refTable, value)
 		if member == nil || s.untranslated[member.owner] != nil {
-			return e, "", false
+			return e, row.Owner{}, false
 		}
 		e.value, o = member.id.String(), member.owner
 	}

@@ -18,7 +18,7 @@ func TestStatus(t *testing.T) {
 	reported := map[row.Owner][]State{}
 	w.report = func(o row.Owner, s Status) { reported[o] = append(reported[o], s.State) }
 	w.start()
-	const web = row.Owner("pod/default/web-0")
+	web := owner("pod/default/web-0")
 
 	w.sync(web, pod("default/web-0", "worker-1", "10.244.1.5"))
 	s := w.engine.Status(web)
@@ -33,7 +33,7 @@ func TestStatus(t *testing.T) {
 	w.settle()
 	require.Equal(t, since, w.engine.Status(web).Since, "since when is not since the last look")
 
-	w.sync("node/worker-1", logicalSwitch("worker-1"))
+	w.sync(owner("node/worker-1"), logicalSwitch("worker-1"))
 	require.Equal(t, InSync, w.engine.Status(web).State)
 
 	poisoned := pod("default/web-0", "worker-1", "10.244.1.5")
@@ -62,8 +62,8 @@ func TestStatusOfAnOwnerWhoseNameIsTaken(t *testing.T) {
 	w.start()
 	w.transact(libovsdb.Operation{Op: libovsdb.OperationInsert, Table: "Port_Group", Row: libovsdb.Row{"name": "pg"}})
 	w.engine.options.Client.(interposed).fetch() // Else the server refuses the row before the engine sees the stranger's.
-	w.sync("policy/default/web", portGroup("pg"))
-	s := w.engine.Status("policy/default/web")
+	w.sync(owner("policy/default/web"), portGroup("pg"))
+	s := w.engine.Status(owner("policy/default/web"))
 	require.Equal(t, Refused, s.State)
 	require.Contains(t, s.Message, "without Woven's mark has its name")
 }
@@ -77,7 +77,7 @@ func TestStrangers(t *testing.T) {
 		w.transact(libovsdb.Operation{Op: libovsdb.OperationInsert, Table: "Logical_Switch", Row: libovsdb.Row{"name": name}})
 	}
 	w.eventually("the metric counts them", func() bool {
-		w.engine.Mark("node/worker-1")
+		w.engine.Mark(owner("node/worker-1"))
 		w.settle()
 		return w.gauge("woven_nbsync_foreign_rows", "Logical_Switch") == 2
 	})

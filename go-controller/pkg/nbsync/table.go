@@ -114,8 +114,8 @@ func (t *table) externalIDs(m model.Model) map[string]string {
 	return t.value(m, "external_ids").(map[string]string)
 }
 
-// stamp writes our marks into a wanted row's external_ids, where the table has them.
-func (t *table) stamp(r row.Row, o row.Owner) {
+// stamp writes our marks into a wanted row's external_ids, where the table has them; owner is the owner's text.
+func (t *table) stamp(r row.Row, owner string) {
 	c, ok := t.columns["external_ids"]
 	if !ok {
 		return
@@ -125,7 +125,7 @@ func (t *table) stamp(r row.Row, o row.Owner) {
 		marks = map[string]string{}
 		reflect.ValueOf(r.Model).Elem().Field(c.field).Set(reflect.ValueOf(marks))
 	}
-	marks[row.OwnerKey] = string(o)
+	marks[row.OwnerKey] = owner
 	if t.Naming == row.ByExternalID {
 		marks[row.NameKey] = r.ID.Name
 	}

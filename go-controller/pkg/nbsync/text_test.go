@@ -12,12 +12,12 @@ func TestAPlanReadsLikeOvnNbctl(t *testing.T) {
 	w := newWorld(t)
 	small(w)
 	w.start()
-	w.want("service/default/web", loadBalancer("default/web/udp", "woven-cluster", map[string]string{"10.96.0.10:80": "10.244.1.5:8080,10.244.1.6:8080"}))
-	w.want("pod/default/web-0", pod("default/web-0", "worker-1", "10.244.1.9",
+	w.want(owner("service/default/web"), loadBalancer("default/web/udp", "woven-cluster", map[string]string{"10.96.0.10:80": "10.244.1.5:8080,10.244.1.6:8080"}))
+	w.want(owner("pod/default/web-0"), pod("default/web-0", "worker-1", "10.244.1.9",
 		in("Port_Group", "pg-web", "ports"), value("Address_Set", "as-web", "addresses", "10.244.1.9")))
 	sw := logicalSwitch("worker-1")
 	sw.Model.(*nb.LogicalSwitch).OtherConfig = nil
-	w.want("node/worker-1", sw)
+	w.want(owner("node/worker-1"), sw)
 	plan, err := w.engine.Plan(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, `create Load_Balancer default/web/udp name=default/web/udp external_ids={woven.network/owner=service/default/web} protocol=tcp vips={"10.96.0.10:80"="10.244.1.5:8080,10.244.1.6:8080"}

@@ -31,12 +31,12 @@ func (s *state) translate(o row.Owner) (*translation, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &translation{owner: o}
+	t, mark := &translation{owner: o}, o.String()
 	var ids []row.ID
 	var elements []element
 	var names []row.ID
 	for _, r := range rows {
-		w, err := s.check(o, r)
+		w, err := s.check(mark, r)
 		if err != nil {
 			return nil, err
 		}
@@ -88,8 +88,8 @@ func (s *state) declare(o row.Owner, ids []row.ID, elements []element, names []r
 	return nil
 }
 
-// check makes sure that the row is of a known table, has its table's struct and its ID's name, and stamps it.
-func (s *state) check(o row.Owner, r row.Row) (*want, error) {
+// check makes sure that the row is of a known table, has its table's struct and its ID's name, and stamps it with the owner.
+func (s *state) check(owner string, r row.Row) (*want, error) {
 	t, ok := s.tables[r.ID.Table]
 	switch {
 	case !ok:
@@ -107,7 +107,7 @@ func (s *state) check(o row.Owner, r row.Row) (*want, error) {
 	if group, ok := generated(r.ID.Name); ok && r.ID.Table == addressSets {
 		return nil, fmt.Errorf("row %s: northd makes a set of this name for the port group %s; choose another", r.ID, group)
 	}
-	t.stamp(r, o)
+	t.stamp(r, owner)
 	w := &want{Row: r, table: t}
 	return w, w.legible()
 }

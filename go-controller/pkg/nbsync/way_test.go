@@ -204,8 +204,8 @@ func inPlace(policy string) bool { return (policy[1]-'0')%2 == 1 }
 // wishes translates all objects as they are now.
 func (w *way) wishes() map[row.Owner][]row.Row {
 	out := map[row.Owner][]row.Row{
-		"cluster":       {portGroup("isolated"), deny("isolated")},
-		"node/worker-1": {logicalSwitch("worker-1")},
+		owner("cluster"):       {portGroup("isolated"), deny("isolated")},
+		owner("node/worker-1"): {logicalSwitch("worker-1")},
 	}
 	for name, v := range w.policies {
 		p := v.now()
@@ -213,13 +213,13 @@ func (w *way) wishes() map[row.Owner][]row.Row {
 			continue
 		}
 		group := ruleName(name, p)
-		owner := row.Owner("rule/" + group)
-		out[owner] = []row.Row{portGroup(group), acl(group, "in", fmt.Sprintf("outport == @%s && ip4.src == $as_%s", group, p.peers))}
-		out[row.Owner("peers/"+p.peers)] = []row.Row{addressSet("as_" + p.peers)}
+		rule := owner("rule/" + group)
+		out[rule] = []row.Row{portGroup(group), acl(group, "in", fmt.Sprintf("outport == @%s && ip4.src == $as_%s", group, p.peers))}
+		out[owner("peers/"+p.peers)] = []row.Row{addressSet("as_" + p.peers)}
 	}
 	for name, v := range w.ports {
 		if p := v.now(); p.color != "" {
-			out[row.Owner("pod/default/"+name)] = []row.Row{w.port(name, p)}
+			out[owner("pod/default/"+name)] = []row.Row{w.port(name, p)}
 		}
 	}
 	return out
@@ -285,7 +285,7 @@ func (w *way) rest() {
 	w.restarted = false
 	w.trace = append(w.trace, "rest")
 	for name, v := range w.ports {
-		if s := w.engine.Status(row.Owner("pod/default/" + name)); v.now().fault == "" && s.State != InSync {
+		if s := w.engine.Status(owner("pod/default/" + name)); v.now().fault == "" && s.State != InSync {
 			w.t.Errorf("pod %s is not in sync when the engine rests: %+v", name, s)
 		}
 	}

@@ -329,8 +329,7 @@ const startChunk = 500
 
 // class is the priority of the tests' owners: those that others build on, pods, all others.
 func class(o row.Owner) int {
-	kind, _, _ := strings.Cut(string(o), "/")
-	switch kind {
+	switch o.Kind {
 	case "cluster", "node":
 		return 0
 	case "pod":
@@ -339,3 +338,6 @@ func class(o row.Owner) int {
 		return 2
 	}
 }
+
+// owner is an owner by its text, such as "pod/default/web-0".
+func owner(text string) row.Owner { return row.ParseOwner(text) }

@@ -8,7 +8,6 @@ import (
 	"github.com/woven-network/woven/go-controller/pkg/kube"
 	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/nb"
-	"github.com/woven-network/woven/go-controller/pkg/pod"
 )
 
 // FuzzAnnotation translates a pod with any text for the annotation that stands for its UID. What the database does not
@@ -21,7 +20,7 @@ func FuzzAnnotation(f *testing.F) {
 		p := web()
 		p.UID = "1"
 		p.Annotations = map[string]string{kube.ConfigHash: hash, "woven.network/unknown": uid}
-		rows := pod.Translate(kube.NewPod(p), addresses)
+		rows := translate(t, kube.NewView(p), p.Name, addresses)
 		require.Len(t, rows, 1)
 		port := rows[0].Model.(*nb.LogicalSwitchPort)
 		require.NotEmpty(t, port.Options[nodelink.InterfaceVersion])

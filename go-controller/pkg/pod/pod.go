@@ -5,11 +5,12 @@ package pod
 import (
 	"net/netip"
 	"slices"
-	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
+	"github.com/woven-network/woven/go-controller/pkg/kind"
 	"github.com/woven-network/woven/go-controller/pkg/kube"
 	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/nb"
@@ -17,14 +18,35 @@ import (
 	"github.com/woven-network/woven/go-controller/pkg/topology"
 )
 
-// Owner returns the owner of a pod's rows.
-func Owner(namespace, name string) row.Owner { return row.Owner("pod/" + namespace + "/" + name) }
+// Kind is the kind of pods.
+var Kind = kind.Kind{
+	Name: kindName, Priority: kind.Port, Object: corev1.SchemeGroupVersion.WithKind("Pod"), UID: objectUID,
+	Owners: owners, Affected: Affected, Translate: Translate,
+}
 
-// NamespacedName returns the pod that an owner is for, false for the owner of something else.
-func NamespacedName(owner row.Owner) (types.NamespacedName, bool) {
-	rest, ok := strings.CutPrefix(string(owner), "pod/")
-	namespace, name, _ := strings.Cut(rest, "/")
-	return types.NamespacedName{Namespace: namespace, Name: name}, ok
+const kindName = "pod"
+
+// Owner returns the owner of a pod's rows.
+func Owner(namespace, name string) row.Owner {
+	return row.Owner{Kind: kindName, Namespace: namespace, Name: name}
+}
+
+func owners(in kind.Input) []row.Owner {
+	var all []row.Owner
+	for _, p := range in.View.Pods() {
+		if kube.OnNetwork(p) {
+			all = append(all, Owner(p.Namespace, p.Name))
+		}
+	}
+	return all
+}
+
+// objectUID returns metadata.uid, which is not UID for the mirror of a static pod.
+func objectUID(in kind.Input, owner row.Owner) types.UID {
+	if p := in.View.Pod(owner.Namespace, owner.Name); p != nil {
+		return p.UID
+	}
+	return ""
 }
 
 // UID returns the UID under which kubelet runs the pod and that it gives to CNI: for the mirror of a static pod its
@@ -45,11 +67,16 @@ func Subnets(v *kube.View, c *config.Parsed, pod *kube.Pod) ([]netip.Prefix, err
 	return topology.Subnets(v, c, pod.Node)
 }
 
-// Translate returns the rows of a pod that has the given addresses, IPv4 first; no addresses, no rows. The addresses
-// lie in Subnets.
-func Translate(pod *kube.Pod, addresses []netip.Addr) []row.Row {
-	if !kube.OnNetwork(pod) || len(addresses) == 0 {
-		return nil
+// Translate returns the rows of a pod. One without addresses has none: they come when an address is released, so there
+// is nothing to try again.
+func Translate(in kind.Input, owner row.Owner) ([]row.Row, error) {
+	pod := in.View.Pod(owner.Namespace, owner.Name)
+	if !kube.OnNetwork(pod) {
+		return nil, nil
+	}
+	addresses := in.PodAddresses(pod.Namespace, pod.Name, UID(pod))
+	if len(addresses) == 0 {
+		return nil, nil
 	}
 	text := nodelink.PortAddresses(addresses)
 	port := &nb.LogicalSwitchPort{
@@ -71,11 +98,11 @@ func Translate(pod *kube.Pod, addresses []netip.Addr) []row.Row {
 		ID:    row.ID{Table: nb.LogicalSwitchPortTable, Name: port.Name},
 		Model: port,
 		In:    []row.Membership{{Set: row.ID{Table: nb.LogicalSwitchTable, Name: topology.Switch(pod.Node)}, Column: "ports"}},
-	}}
+	}}, nil
 }
 
-// Affected returns the owners whose rows may be others after a change that the View already shows.
-func Affected(v *kube.View, c *config.Parsed, change kube.Change) []row.Owner {
+// Affected returns the pods whose rows may be others after a change that the View already shows.
+func Affected(in kind.Input, change kube.Change) []row.Owner {
 	if before, after, ok := kube.As[*kube.Pod](change); ok {
 		if before != nil && after != nil && same(before, after) {
 			return nil
@@ -84,14 +111,14 @@ func Affected(v *kube.View, c *config.Parsed, change kube.Change) []row.Owner {
 		return []row.Owner{Owner(one.GetNamespace(), one.GetName())}
 	}
 	var owners []row.Owner
-	for _, node := range topology.Resubnetted(v, c, change) {
-		for _, pod := range v.PodsOn(node) {
+	for _, node := range topology.Resubnetted(in.View, in.Config, change) {
+		for _, pod := range in.View.PodsOn(node) {
 			if kube.OnNetwork(pod) {
 				owners = append(owners, Owner(pod.Namespace, pod.Name))
 			}
 		}
 	}
-	slices.Sort(owners)
+	slices.SortFunc(owners, row.Owner.Compare)
 	return owners
 }
 

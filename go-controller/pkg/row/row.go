@@ -9,14 +9,6 @@ import (
 	"github.com/ovn-kubernetes/libovsdb/model"
 )
 
-// Owner is the key whose translation a row is, in the form "<kind>/<name>" or "<kind>/<namespace>/<name>":
-// "cluster", "node/worker-1", "pod/default/web-0", "service/default/kubernetes". An owner is the unit of work:
-// it is translated, compared, retried and pruned as a whole.
-type Owner string
-
-// Cluster is the owner of what exists once. nbsync also gives it the leftovers of tables whose rows bear no owner.
-const Cluster Owner = "cluster"
-
 // ID names a row for as long as it has the same meaning: the table it stands in and its name there. In a table
 // with a name column that is the name; in others (NAT, Logical_Router_Static_Route, ...) it is any text that is
 // unique in the table, by custom "<router>/<what>/<key>". A row that is deleted and made again keeps its ID and

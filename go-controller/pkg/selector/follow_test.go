@@ -22,7 +22,7 @@ func TestFollow(t *testing.T) {
 	host.HostNetwork = true
 	v, x := kube.NewView(web("1"), host, ns), NewIndex()
 	s := mustNew(t, "", match("team", "x"), match("app", "web"))
-	_, _, err := x.Declare("policy/p", s)
+	_, _, err := x.Declare(user("p"), s)
 	require.NoError(t, err)
 	x.Fill(v)
 	require.Equal(t, []types.NamespacedName{{Namespace: "a", Name: "1"}}, x.Pods(s.ID()), "a pod of the node's network is none")

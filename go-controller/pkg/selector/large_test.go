@@ -11,8 +11,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-
-	"github.com/woven-network/woven/go-controller/pkg/row"
 )
 
 // The large cluster: 200 namespaces of 40 teams with ten Deployments each, of 25 pods.
@@ -95,7 +93,7 @@ func newLarge(t testing.TB, selectors int) *large {
 	for i := range selectors {
 		s := selectorNumber(t, i)
 		ids[s.ID()] = true
-		_, _, err := l.Declare(row.Owner(fmt.Sprint("policy/", i)), s)
+		_, _, err := l.Declare(user(i), s)
 		require.NoError(t, err)
 	}
 	require.Len(t, ids, selectors)
@@ -195,13 +193,13 @@ func TestWork(t *testing.T) {
 	})
 	t.Run("a new selector", func(t *testing.T) {
 		s := mustNew(t, "", match("team", "team-1"), match("version", "v1"))
-		n := l.evaluations(func() { _, _, _ = l.Declare("policy/new", s) })
+		n := l.evaluations(func() { _, _, _ = l.Declare(user("new"), s) })
 		t.Logf("%d comparisons, %d pods, of %d label sets", n, len(l.Pods(s.ID())), len(l.interned))
 		// One for each label set that has the label: 40 namespaces with ten Deployments. Those for namespaces are
 		// there.
 		assert.Equal(t, 400, n)
 		assert.Len(t, l.Pods(s.ID()), 5*perNamespace*perDeployment)
-		_, _, _ = l.Declare("policy/new")
+		_, _, _ = l.Declare(user("new"))
 	})
 	t.Run("a namespace's label, 500 pods", func(t *testing.T) {
 		l.fill()
@@ -235,7 +233,7 @@ func TestSelectorsOfOneLabel(t *testing.T) {
 	for i := range 1000 {
 		s := match("app.kubernetes.io/managed-by", "Helm")
 		s.MatchLabels["name"] = fmt.Sprint(i)
-		_, _, err := l.Declare(row.Owner(fmt.Sprint("policy/", i)), mustNew(t, "", all(), s))
+		_, _, err := l.Declare(user(i), mustNew(t, "", all(), s))
 		require.NoError(t, err)
 	}
 	l.SetNamespace("a", nil)
@@ -245,7 +243,7 @@ func TestSelectorsOfOneLabel(t *testing.T) {
 	l.SetPod("a", "1", map[string]string{"name": "8"})
 	fresh := match("app.kubernetes.io/managed-by", "Helm")
 	fresh.MatchLabels["x"] = "y"
-	n = l.evaluations(func() { _, _, _ = l.Declare("policy/new", mustNew(t, "", all(), fresh)) })
+	n = l.evaluations(func() { _, _, _ = l.Declare(user("new"), mustNew(t, "", all(), fresh)) })
 	assert.Zero(t, n, "no pod has these")
 }
 
@@ -256,13 +254,13 @@ func TestPodsAreListedFromTheSideWithFewerGroups(t *testing.T) {
 		ofNamespaces: mustNew(t, namespaceName(1), nil, all()),
 		ofPods:       mustNew(t, "", all(), match("pod-template-hash", "3e9")),
 	} {
-		_, _, err := l.Declare("policy/p", s)
+		_, _, err := l.Declare(user("p"), s)
 		require.NoError(t, err)
 		assert.Equal(t, want, fewerGroups(l.entries[s.ID()].terms))
 	}
 	// Both sides have 200 label sets: one label of pods in each namespace, and all ten of each namespace.
 	s := mustNew(t, "", all(), match("app.kubernetes.io/name", "app-7"))
-	_, _, err := l.Declare("policy/p", s)
+	_, _, err := l.Declare(user("p"), s)
 	require.NoError(t, err)
 	assert.Equal(t, ofPods, fewerGroups(l.entries[s.ID()].terms))
 }
@@ -328,9 +326,9 @@ func BenchmarkIndex(b *testing.B) {
 	})
 	selector := mustNew(b, namespaceName(7), nil, expression("tier", metav1.LabelSelectorOpNotIn, "front"))
 	measure("SelectorComesAndGoes", func() {
-		_, _, _ = l.Declare("policy/new", selector)
+		_, _, _ = l.Declare(user("new"), selector)
 		sink = l.Pods(selector.ID())
-		_, _, _ = l.Declare("policy/new")
+		_, _, _ = l.Declare(user("new"))
 	})
 }
 
@@ -375,7 +373,7 @@ func start(b *testing.B, podsOfALabelSet int) {
 		withPods := live()
 		b.StartTimer()
 		for i := range largeSelectors {
-			_, _, _ = x.Declare(row.Owner(fmt.Sprint("policy/", i)), selectorNumber(b, i))
+			_, _, _ = x.Declare(user(i), selectorNumber(b, i))
 		}
 		b.StopTimer()
 		b.ReportMetric(float64(withPods-before)/1e6, "MB-pods")

@@ -194,7 +194,7 @@ func (m *model) step() {
 		delete(m.namespaces, namespace)
 		group(namespace, m.index.DeleteNamespace(namespace))
 	default:
-		m.declare(row.Owner(fmt.Sprint("policy/", m.next(6))))
+		m.declare(user(m.next(6)))
 		m.checkState()
 		return // What a selector selects when it comes is asked of Pods.
 	}
@@ -336,3 +336,6 @@ func FuzzChanges(f *testing.F) {
 		m.end()
 	})
 }
+
+// user is one of the owners that use selectors.
+func user(name any) row.Owner { return row.Owner{Kind: "policy", Name: fmt.Sprint(name)} }

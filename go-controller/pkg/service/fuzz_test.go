@@ -10,7 +10,6 @@ import (
 
 	"github.com/woven-network/woven/go-controller/pkg/kube"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/nb"
-	"github.com/woven-network/woven/go-controller/pkg/service"
 )
 
 // FuzzTranslate translates a Service and an EndpointSlice that hold any text for addresses, any numbers for ports: slices
@@ -33,7 +32,7 @@ func FuzzTranslate(f *testing.F) {
 		for i := range endpoints.Ports {
 			endpoints.Ports[i].Port = &target
 		}
-		for _, r := range service.Translate(kube.NewView(s, endpoints), parse(t), s.Namespace, s.Name) {
+		for _, r := range translate(t, kube.NewView(s, endpoints), s.Namespace, s.Name) {
 			for vip, backends := range r.Model.(*nb.LoadBalancer).Vips {
 				front := addressed(t, vip)
 				if backends == "" {

@@ -15,8 +15,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
+	"github.com/woven-network/woven/go-controller/pkg/kind"
 	"github.com/woven-network/woven/go-controller/pkg/kube"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/nb"
 	"github.com/woven-network/woven/go-controller/pkg/row"
@@ -26,17 +28,42 @@ import (
 // NameKey has the name of a Service in the external_ids of its load balancers, beside topology.NamespaceKey.
 const NameKey = "woven.network/service"
 
+// Kind is the kind of Services.
+var Kind = kind.Kind{
+	Name: kindName, Priority: kind.Rest, Object: corev1.SchemeGroupVersion.WithKind("Service"), UID: uid,
+	Owners: owners, Affected: Affected, Translate: Translate,
+}
+
+const kindName = "service"
+
 // Owner returns the owner of a Service's rows.
-func Owner(namespace, name string) row.Owner { return row.Owner("service/" + namespace + "/" + name) }
+func Owner(namespace, name string) row.Owner {
+	return row.Owner{Kind: kindName, Namespace: namespace, Name: name}
+}
+
+func owners(in kind.Input) []row.Owner {
+	var all []row.Owner
+	for _, s := range in.View.Services() {
+		all = append(all, Owner(s.Namespace, s.Name))
+	}
+	return all
+}
+
+func uid(in kind.Input, owner row.Owner) types.UID {
+	if s := in.View.Service(owner.Namespace, owner.Name); s != nil {
+		return s.UID
+	}
+	return ""
+}
 
 // Translate returns the rows of a Service: none if it does not exist, has no cluster IP (headless, ExternalName) or no
 // port.
-func Translate(v *kube.View, c *config.Parsed, namespace, name string) []row.Row {
-	s := v.Service(namespace, name)
+func Translate(in kind.Input, owner row.Owner) ([]row.Row, error) {
+	s := in.View.Service(owner.Namespace, owner.Name)
 	if s == nil || s.Spec.Type == corev1.ServiceTypeExternalName {
-		return nil
+		return nil, nil
 	}
-	endpoints := v.EndpointSlices(namespace, name)
+	endpoints := in.View.EndpointSlices(owner.Namespace, owner.Name)
 	// vips maps a protocol to the vips column of its load balancer.
 	vips := map[corev1.Protocol]map[string]string{}
 	for _, port := range s.Spec.Ports {
@@ -54,9 +81,9 @@ func Translate(v *kube.View, c *config.Parsed, namespace, name string) []row.Row
 	}
 	var rows []row.Row
 	for _, protocol := range slices.Sorted(maps.Keys(vips)) {
-		rows = append(rows, loadBalancer(s, c, protocol, vips[protocol]))
+		rows = append(rows, loadBalancer(s, in.Config, protocol, vips[protocol]))
 	}
-	return row.Sort(rows)
+	return row.Sort(rows), nil
 }
 
 func loadBalancer(s *corev1.Service, c *config.Parsed, protocol corev1.Protocol, vips map[string]string) row.Row {
@@ -137,8 +164,8 @@ func joined(all []netip.AddrPort) string {
 	return strings.Join(texts, ",")
 }
 
-// Affected returns the owners whose rows may be others after a change that the View already shows.
-func Affected(_ *kube.View, _ *config.Parsed, change kube.Change) []row.Owner {
+// Affected returns the Services whose rows may be others after a change that the View already shows.
+func Affected(_ kind.Input, change kube.Change) []row.Owner {
 	var owners []row.Owner
 	for _, o := range change.Objects() {
 		switch o := o.(type) {
@@ -151,6 +178,6 @@ func Affected(_ *kube.View, _ *config.Parsed, change kube.Change) []row.Owner {
 			}
 		}
 	}
-	slices.Sort(owners)
+	slices.SortFunc(owners, row.Owner.Compare)
 	return slices.Compact(owners)
 }

@@ -12,13 +12,14 @@ import (
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/golden"
+	"github.com/woven-network/woven/go-controller/pkg/kind"
 	"github.com/woven-network/woven/go-controller/pkg/kube"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/nb"
 	"github.com/woven-network/woven/go-controller/pkg/row"
 	"github.com/woven-network/woven/go-controller/pkg/service"
 )
 
-func parse(t *testing.T) *config.Parsed {
+func parse(t testing.TB) *config.Parsed {
 	t.Helper()
 	c, err := config.Parse([]byte("ovn: {northbound: 'unix:/n', southbound: 'unix:/s'}\n" +
 		"clusterCIDRs: [10.244.0.0/16, 'fd00:10:244::/56']\nserviceCIDRs: [10.96.0.0/16, 'fd00:10:96::/112']\n"))
@@ -73,20 +74,27 @@ func endpoint(address, state string) discoveryv1.Endpoint {
 	return e
 }
 
+func translate(t testing.TB, v *kube.View, namespace, name string) []row.Row {
+	t.Helper()
+	rows, err := service.Translate(kind.Input{View: v, Config: parse(t)}, service.Owner(namespace, name))
+	require.NoError(t, err)
+	return rows
+}
+
 func TestRows(t *testing.T) {
 	v := kube.NewView(dns(),
 		slice("b", discoveryv1.AddressTypeIPv4, endpoint("10.244.2.4", "ready"), endpoint("10.244.1.3", "ready"), endpoint("10.244.1.9", "unready")),
 		slice("c", discoveryv1.AddressTypeIPv4, endpoint("10.244.1.3", "ready")),
 		slice("a", discoveryv1.AddressTypeIPv6, endpoint("fd00:10:244:1::3", "ready")),
 	)
-	golden.Compare(t, "kube-dns", golden.Rows(service.Translate(v, parse(t), "kube-system", "kube-dns")))
+	golden.Compare(t, "kube-dns", golden.Rows(translate(t, v, "kube-system", "kube-dns")))
 }
 
 func TestNoEndpointsRefuse(t *testing.T) {
 	sticky := dns()
 	sticky.Spec.SessionAffinity = corev1.ServiceAffinityClientIP
 	sticky.Spec.Ports = sticky.Spec.Ports[:1]
-	golden.Compare(t, "no-endpoints", golden.Rows(service.Translate(kube.NewView(sticky), parse(t), "kube-system", "kube-dns")))
+	golden.Compare(t, "no-endpoints", golden.Rows(translate(t, kube.NewView(sticky), "kube-system", "kube-dns")))
 }
 
 func TestKubernetesService(t *testing.T) {
@@ -103,7 +111,7 @@ func TestKubernetesService(t *testing.T) {
 			AddressType: discoveryv1.AddressTypeIPv4, Ports: []discoveryv1.EndpointPort{{Name: &name, Port: &number}},
 			Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"172.30.0.10"}, Conditions: discoveryv1.EndpointConditions{Ready: &yes}}},
 		})
-	golden.Compare(t, "kubernetes", golden.Rows(service.Translate(v, parse(t), "default", "kubernetes")))
+	golden.Compare(t, "kubernetes", golden.Rows(translate(t, v, "default", "kubernetes")))
 }
 
 func TestEndpointsByState(t *testing.T) {
@@ -126,7 +134,7 @@ func TestEndpointsByState(t *testing.T) {
 		for _, i := range c.want {
 			want = fmt.Sprintf("10.0.0.%d:53", i)
 		}
-		rows := service.Translate(kube.NewView(one, s), parse(t), "kube-system", "kube-dns")
+		rows := translate(t, kube.NewView(one, s), "kube-system", "kube-dns")
 		require.Len(t, rows, 1)
 		assert.Equal(t, map[string]string{"10.96.0.10:53": want}, rows[0].Model.(*nb.LoadBalancer).Vips, "%v", c.states)
 	}
@@ -138,17 +146,17 @@ func TestNoRows(t *testing.T) {
 	external.Spec = corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "example.com"}
 	empty.Spec.Ports = nil
 	for _, s := range []*corev1.Service{headless, external, empty} {
-		assert.Empty(t, service.Translate(kube.NewView(s), parse(t), "kube-system", "kube-dns"))
+		assert.Empty(t, translate(t, kube.NewView(s), "kube-system", "kube-dns"))
 	}
-	assert.Empty(t, service.Translate(kube.NewView(), parse(t), "kube-system", "kube-dns"))
+	assert.Empty(t, translate(t, kube.NewView(), "kube-system", "kube-dns"))
 }
 
 func TestAffected(t *testing.T) {
 	mine := slice("a", discoveryv1.AddressTypeIPv4)
 	others := mine.DeepCopy()
 	others.Labels[discoveryv1.LabelServiceName] = "other"
-	assert.Equal(t, []row.Owner{"service/kube-system/kube-dns"}, service.Affected(nil, nil, kube.Change{New: dns()}))
-	assert.Equal(t, []row.Owner{"service/kube-system/kube-dns", "service/kube-system/other"},
-		service.Affected(nil, nil, kube.Change{Old: mine, New: others}))
-	assert.Empty(t, service.Affected(nil, nil, kube.Change{New: &kube.Pod{}}))
+	assert.Equal(t, []row.Owner{service.Owner("kube-system", "kube-dns")}, service.Affected(kind.Input{}, kube.Change{New: dns()}))
+	assert.Equal(t, []row.Owner{service.Owner("kube-system", "kube-dns"), service.Owner("kube-system", "other")},
+		service.Affected(kind.Input{}, kube.Change{Old: mine, New: others}))
+	assert.Empty(t, service.Affected(kind.Input{}, kube.Change{New: &kube.Pod{}}))
 }

@@ -8,35 +8,46 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
+	"github.com/woven-network/woven/go-controller/pkg/kind"
 	"github.com/woven-network/woven/go-controller/pkg/kube"
 	"github.com/woven-network/woven/go-controller/pkg/row"
 )
 
-// Affected returns the owners whose rows may be others after a change that the View already shows.
-func Affected(v *kube.View, c *config.Parsed, change kube.Change) []row.Owner {
+// Affected returns the nodes whose rows may be others after a change that the View already shows.
+func Affected(in kind.Input, change kube.Change) []row.Owner {
 	before, after, ok := kube.As[*corev1.Node](change)
 	if !ok {
 		return nil
 	}
-	names := Resubnetted(v, c, change)
-	if before != nil && after != nil && !slices.Equal(hostAddresses(c, before), hostAddresses(c, after)) {
+	names := Resubnetted(in.View, in.Config, change)
+	if before != nil && after != nil && !slices.Equal(hostAddresses(in.Config, before), hostAddresses(in.Config, after)) {
 		names = append(names, after.Name)
 	}
 	var owners []row.Owner
 	for _, name := range names {
 		owners = append(owners, Owner(name))
 	}
+	slices.SortFunc(owners, row.Owner.Compare)
+	return slices.Compact(owners)
+}
+
+// affectedCluster returns the owner of the cluster's rows if the sets of all nodes' addresses are others after a
+// change.
+func affectedCluster(in kind.Input, change kube.Change) []row.Owner {
+	before, after, ok := kube.As[*corev1.Node](change)
+	if !ok {
+		return nil
+	}
 	addresses := func(n *corev1.Node) []netip.Addr {
 		if n == nil {
 			return nil
 		}
-		return nodeAddresses(c, n)
+		return nodeAddresses(in.Config, n)
 	}
-	if !slices.Equal(addresses(before), addresses(after)) {
-		owners = append(owners, ClusterOwner) // The sets of all nodes' addresses are the cluster's.
+	if slices.Equal(addresses(before), addresses(after)) {
+		return nil
 	}
-	slices.Sort(owners)
-	return slices.Compact(owners)
+	return []row.Owner{row.Cluster}
 }
 
 // Resubnetted returns the nodes whose Subnets may be others after a change: the node itself, and those that claim

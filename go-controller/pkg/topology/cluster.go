@@ -3,9 +3,8 @@ package topology
 import (
 	"net/netip"
 
-	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/ipam"
-	"github.com/woven-network/woven/go-controller/pkg/kube"
+	"github.com/woven-network/woven/go-controller/pkg/kind"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/nb"
 	"github.com/woven-network/woven/go-controller/pkg/row"
 )
@@ -13,8 +12,8 @@ import (
 // Cluster returns the rows that all nodes share: the cluster router, the join switch between it and the gateway
 // routers, the group of all Services' load balancers, the sets of all nodes' addresses, and the meters of control plane
 // protection.
-func Cluster(v *kube.View, c *config.Parsed) []row.Row {
-	join := JoinNetworks(c)
+func Cluster(in kind.Input, _ row.Owner) ([]row.Row, error) {
+	join := JoinNetworks(in.Config)
 	rows := []row.Row{
 		{ID: row.ID{Table: nb.LogicalRouterTable, Name: ClusterRouter}, Model: &nb.LogicalRouter{Name: ClusterRouter, Copp: protected("woven-cluster")}},
 		{ID: row.ID{Table: nb.LogicalSwitchTable, Name: JoinSwitch}, Model: &nb.LogicalSwitch{Name: JoinSwitch}},
@@ -25,7 +24,7 @@ func Cluster(v *kube.View, c *config.Parsed) []row.Row {
 		peerPort(JoinSwitch, JoinPort),
 	}
 	rows = append(rows, protectionRows()...)
-	return row.Sort(append(rows, clusterClosed(v, c)...))
+	return row.Sort(append(rows, clusterClosed(in.View, in.Config)...)), nil
 }
 
 // routersOf returns the router's address in each network.

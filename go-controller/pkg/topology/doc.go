@@ -38,12 +38,6 @@ const (
 	GatewayKey = "woven.network/gateway"
 )
 
-// Owner returns the owner of a node's rows.
-func Owner(node string) row.Owner { return row.Owner("node/" + node) }
-
-// ClusterOwner owns the rows that belong to no node.
-const ClusterOwner row.Owner = "cluster"
-
 // Switch returns the name of a node's switch.
 func Switch(node string) string { return node }
 

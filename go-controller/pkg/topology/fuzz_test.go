@@ -42,7 +42,7 @@ func FuzzNode(f *testing.F) {
 		if facts.Gateway, err = nodelink.ParseGateway(message); err != nil {
 			facts.Gateway = nodelink.Gateway{}
 		}
-		rows := append(topology.Node(v, c, "worker-1", facts), topology.Node(v, c, "worker-2", facts)...)
+		rows := append(nodeRows(t, v, c, "worker-1", facts), nodeRows(t, v, c, "worker-2", facts)...)
 		seen := map[row.ID]bool{}
 		for _, r := range rows {
 			require.False(t, seen[r.ID], "%s twice", r.ID)
@@ -65,7 +65,7 @@ func TestANodeHasOneNetworkOfAFamily(t *testing.T) {
 func TestAddressesThatMeanNothingAreLeftOut(t *testing.T) {
 	n := node("a", 1, bothCIDRs, "fe80::1%eth0", "::", "0.0.0.0", "127.0.0.1", "224.0.0.1", "x", "::ffff:172.30.0.11", "172.30.0.11")
 	n.Status.Addresses = append(n.Status.Addresses, corev1.NodeAddress{Type: corev1.NodeHostName, Address: "172.30.0.99"})
-	text := golden.Rows(topology.Node(kube.NewView(n), dual(t), "a", topology.Facts{}))
+	text := golden.Rows(nodeRows(t, kube.NewView(n), dual(t), "a", known{}))
 	require.Equal(t, 1, strings.Count(text, "reroute"), text)
 	require.Contains(t, text, "ip4.dst == 172.30.0.11")
 }

@@ -9,29 +9,22 @@ import (
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/ipam"
-	"github.com/woven-network/woven/go-controller/pkg/kube"
+	"github.com/woven-network/woven/go-controller/pkg/kind"
 	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/ovn/nb"
 	"github.com/woven-network/woven/go-controller/pkg/row"
 )
 
-// Facts are what is known of a node besides the View.
-type Facts struct {
-	// Gateway is how the node meets the world, as its agent told; zero as long as it has not.
-	Gateway nodelink.Gateway
-	// Join are the addresses of the node's gateway router in JoinNetworks, one of each, IPv4 first. They may
-	// be empty as long as Gateway is zero.
-	Join []netip.Addr
-}
-
 // Node returns the rows of a node. A node without pod networks (see Subnets) has none. One whose gateway is not yet
 // known has its switch, so its pods reach each other, other nodes' pods and the node itself; the way out follows.
-func Node(v *kube.View, c *config.Parsed, name string, facts Facts) []row.Row {
-	subnets, err := Subnets(v, c, name)
+func Node(in kind.Input, owner row.Owner) ([]row.Row, error) {
+	name := owner.Name
+	subnets, err := Subnets(in.View, in.Config, name)
 	if err != nil || len(subnets) == 0 {
-		return nil
+		return nil, nil // What is wrong with its podCIDRs becomes an Event; another try would find the same.
 	}
-	n := node{name: name, config: c, object: v.Node(name), subnets: subnets, join: facts.Join, gateway: inCluster(c, facts.Gateway)}
+	n := node{name: name, config: in.Config, object: in.View.Node(name), subnets: subnets,
+		join: in.JoinAddresses(name), gateway: inCluster(in.Config, in.Gateway(name))}
 	rows := append(n.podSwitch(), n.toHost()...)
 	if !n.gateway.IsZero() {
 		rows = append(rows, n.wayOut()...)
@@ -40,7 +33,7 @@ func Node(v *kube.View, c *config.Parsed, name string, facts Facts) []row.Row {
 		rows = append(rows, n.gatewayNAT()...)
 		rows = append(rows, n.gatewayClosed()...)
 	}
-	return row.Sort(rows)
+	return row.Sort(rows), nil
 }
 
 // node is what its parts below are made from.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/woven-network/woven/go-controller/pkg/config"
 	"github.com/woven-network/woven/go-controller/pkg/golden"
+	"github.com/woven-network/woven/go-controller/pkg/kind"
 	"github.com/woven-network/woven/go-controller/pkg/kube"
 	"github.com/woven-network/woven/go-controller/pkg/nodelink"
 	"github.com/woven-network/woven/go-controller/pkg/row"
@@ -44,8 +45,14 @@ func node(name string, second int64, podCIDRs []string, addresses ...string) *co
 	return n
 }
 
-func facts() topology.Facts {
-	return topology.Facts{
+// known is what is decided and reported of a node besides the View.
+type known struct {
+	Gateway nodelink.Gateway
+	Join    []netip.Addr
+}
+
+func facts() known {
+	return known{
 		Gateway: nodelink.Gateway{
 			MAC:       net.HardwareAddr{2, 0, 0, 0, 0, 0x0b},
 			Addresses: []netip.Prefix{netip.MustParsePrefix("172.30.0.11/24"), netip.MustParsePrefix("fd00:172:30::11/64")},
@@ -55,23 +62,45 @@ func facts() topology.Facts {
 	}
 }
 
+func nodeRows(t testing.TB, v *kube.View, c *config.Parsed, name string, k known) []row.Row {
+	t.Helper()
+	rows, err := topology.Node(kind.Input{
+		View: v, Config: c,
+		Gateway:       func(string) nodelink.Gateway { return k.Gateway },
+		JoinAddresses: func(string) []netip.Addr { return k.Join },
+	}, topology.Owner(name))
+	require.NoError(t, err)
+	return rows
+}
+
+func clusterRows(t testing.TB, v *kube.View, c *config.Parsed) []row.Row {
+	t.Helper()
+	rows, err := topology.Cluster(kind.Input{View: v, Config: c}, row.Cluster)
+	require.NoError(t, err)
+	return rows
+}
+
+func affected(v *kube.View, c *config.Parsed, change kube.Change) []row.Owner {
+	return topology.Affected(kind.Input{View: v, Config: c}, change)
+}
+
 var bothCIDRs = []string{"10.244.1.0/24", "fd00:10:244:1::/64"}
 
 func TestClusterRows(t *testing.T) {
 	v := kube.NewView(node("worker-1", 1, bothCIDRs, "172.30.0.11", "fd00:172:30::11"), node("refused", 2, nil, "172.30.0.12"))
-	golden.Compare(t, "cluster", golden.Rows(topology.Cluster(v, dual(t))))
+	golden.Compare(t, "cluster", golden.Rows(clusterRows(t, v, dual(t))))
 }
 
 func TestNodeRows(t *testing.T) {
 	v := kube.NewView(node("worker-1", 1, bothCIDRs, "172.30.0.11", "fd00:172:30::11"))
-	rows := topology.Node(v, dual(t), "worker-1", facts())
+	rows := nodeRows(t, v, dual(t), "worker-1", facts())
 	golden.Compare(t, "node", golden.Rows(rows))
-	assert.Equal(t, golden.Rows(rows), golden.Rows(topology.Node(v, dual(t), "worker-1", facts())), "one input, one output")
+	assert.Equal(t, golden.Rows(rows), golden.Rows(nodeRows(t, v, dual(t), "worker-1", facts())), "one input, one output")
 }
 
 func TestNodeWithoutGatewayHasItsSwitchAlready(t *testing.T) {
 	v := kube.NewView(node("worker-1", 1, bothCIDRs, "172.30.0.11", "fd00:172:30::11"))
-	golden.Compare(t, "node-without-gateway", golden.Rows(topology.Node(v, dual(t), "worker-1", topology.Facts{})))
+	golden.Compare(t, "node-without-gateway", golden.Rows(nodeRows(t, v, dual(t), "worker-1", known{})))
 }
 
 func TestSingleFamilyHasNoRowOfTheOther(t *testing.T) {
@@ -79,20 +108,20 @@ func TestSingleFamilyHasNoRowOfTheOther(t *testing.T) {
 	c := parse(t, "clusterCIDRs: ['fd00:10:244::/56']\nserviceCIDRs: ['fd00:10:96::/112']\n")
 	f := facts()
 	f.Join = f.Join[1:]
-	golden.Compare(t, "node-ipv6", golden.Rows(topology.Cluster(v, c))+golden.Rows(topology.Node(v, c, "worker-1", f)))
+	golden.Compare(t, "node-ipv6", golden.Rows(clusterRows(t, v, c))+golden.Rows(nodeRows(t, v, c, "worker-1", f)))
 
 	v = kube.NewView(node("worker-1", 1, bothCIDRs[:1], "172.30.0.11", "fd00:172:30::11"))
 	c = parse(t, "clusterCIDRs: [10.244.0.0/16]\nserviceCIDRs: [10.96.0.0/16]\n")
 	f = facts()
 	f.Join = f.Join[:1]
-	text := golden.Rows(topology.Cluster(v, c)) + golden.Rows(topology.Node(v, c, "worker-1", f))
+	text := golden.Rows(clusterRows(t, v, c)) + golden.Rows(nodeRows(t, v, c, "worker-1", f))
 	assert.NotContains(t, text, "::")
 	assert.NotContains(t, text, "ip6")
 }
 
 func TestDualStackClusterWithSingleStackNode(t *testing.T) {
 	v := kube.NewView(node("worker-1", 1, bothCIDRs[:1], "172.30.0.11", "fd00:172:30::11"))
-	for _, r := range topology.Node(v, dual(t), "worker-1", facts()) {
+	for _, r := range nodeRows(t, v, dual(t), "worker-1", facts()) {
 		assert.NotContains(t, golden.Rows([]row.Row{r}), "fd00:10:244:1", "%v", r.ID)
 	}
 }
@@ -111,7 +140,7 @@ func TestSubnets(t *testing.T) {
 		require.ErrorAs(t, err, &refused, name)
 		assert.Equal(t, reason, refused.Reason)
 		assert.Empty(t, subnets)
-		assert.Empty(t, topology.Node(v, c, name, facts()))
+		assert.Empty(t, nodeRows(t, v, c, name, facts()))
 	}
 	subnets, err := topology.Subnets(v, c, "fine")
 	require.NoError(t, err)
@@ -125,15 +154,23 @@ func TestAffected(t *testing.T) {
 	c := dual(t)
 	first, second := node("first", 1, bothCIDRs, "172.30.0.11"), node("second", 2, bothCIDRs)
 	v := kube.NewView(second)
-	assert.Equal(t, []row.Owner{"cluster", "node/first", "node/second"}, topology.Affected(v, c, kube.Change{Old: first}), "the second gets the network")
+	assert.Equal(t, []row.Owner{topology.Owner("first"), topology.Owner("second")}, affected(v, c, kube.Change{Old: first}), "the second gets the network")
 	v.Set(first)
-	assert.Empty(t, topology.Affected(v, c, kube.Change{Old: first, New: first.DeepCopy()}))
+	assert.Empty(t, affected(v, c, kube.Change{Old: first, New: first.DeepCopy()}))
 	moved := node("first", 1, bothCIDRs, "172.30.0.12")
-	assert.Equal(t, []row.Owner{"cluster", "node/first"}, topology.Affected(v, c, kube.Change{Old: first, New: moved}))
+	assert.Equal(t, []row.Owner{topology.Owner("first")}, affected(v, c, kube.Change{Old: first, New: moved}))
+	cluster := func(change kube.Change) []row.Owner {
+		return topology.ClusterKind.Affected(kind.Input{View: v, Config: c}, change)
+	}
+	assert.Equal(t, []row.Owner{row.Cluster}, cluster(kube.Change{Old: first, New: moved}), "a set has the addresses of all nodes")
+	assert.Equal(t, []row.Owner{row.Cluster}, cluster(kube.Change{Old: first}))
+	assert.Empty(t, cluster(kube.Change{Old: second}), "it has no address")
 	labelled := first.DeepCopy()
 	labelled.Labels = map[string]string{"a": "b"}
-	assert.Empty(t, topology.Affected(v, c, kube.Change{Old: first, New: labelled}))
-	assert.Empty(t, topology.Affected(v, c, kube.Change{New: &kube.Pod{}}))
+	assert.Empty(t, affected(v, c, kube.Change{Old: first, New: labelled}))
+	assert.Empty(t, cluster(kube.Change{Old: first, New: labelled}))
+	assert.Empty(t, affected(v, c, kube.Change{New: &kube.Pod{}}))
+	assert.Empty(t, cluster(kube.Change{New: &kube.Pod{}}))
 }
 
 // TestNamesNeverMeet puts nodes side by side whose names are those of rows.
@@ -146,9 +183,9 @@ func TestNamesNeverMeet(t *testing.T) {
 		v.Set(node(name, 1, []string{netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 244, byte(i), 0}), 24).String()}))
 	}
 	ports := map[string]bool{}
-	rows := topology.Cluster(v, c)
+	rows := clusterRows(t, v, c)
 	for _, name := range names {
-		rows = append(rows, topology.Node(v, c, name, facts())...)
+		rows = append(rows, nodeRows(t, v, c, name, facts())...)
 	}
 	for _, r := range rows {
 		assert.False(t, seen[r.ID], "%v twice", r.ID)
