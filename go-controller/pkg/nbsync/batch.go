@@ -164,7 +164,7 @@ func (r *run) postpone(v *view, t *translation, e *entry, joins bool) bool {
 		e = &entry{since: time.Now(), sequence: r.queue.sequence}
 	}
 	switch {
-	case !v.all && (v.takes(t) || v.makesSet(t)):
+	case !v.all && (v.takes(t) || v.makesSet(t) || v.revives(t)):
 		r.queue.put(t.owner, e, complete)
 	case v.releases(t) && !joins && !r.queue.mayRelease(e):
 		r.queue.put(t.owner, e, releasing)
@@ -177,6 +177,12 @@ func (r *run) postpone(v *view, t *translation, e *entry, joins bool) bool {
 // makesSet says whether an owner wants a row that is not there and that others may be members of.
 func (v *view) makesSet(t *translation) bool {
 	return slices.ContainsFunc(t.rows, func(w *want) bool { return len(w.table.Members) > 0 && v.pick(w.ID) == nil })
+}
+
+// revives says whether an owner wants a row again that no owner wanted for a while: what is in its sets is looked at when all
+// owners have been heard.
+func (v *view) revives(t *translation) bool {
+	return slices.ContainsFunc(t.rows, func(w *want) bool { _, ok := v.declared.revived[w.ID]; return ok })
 }
 
 // takes says whether an owner has something in the database that it does not want any more.
