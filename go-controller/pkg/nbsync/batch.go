@@ -156,9 +156,9 @@ func (r *run) accompany(b *batch, o row.Owner, always bool) {
 }
 
 // postpone puts an owner back that must not be carried out yet, and says whether it has. Until all owners have been heard
-// it is not known who else wants what this one would take away, nor who must be in a set that it would make. And a
-// row goes only when everything that was marked before or together with it is there: another row may take its place. joins
-// says that a set of the batch would not be whole without the owner.
+// the engine does not know which other owners want what this one would take away, nor which owners must be in a set that
+// this one would make or take up again. And a row goes only when everything that was marked before or together with it is
+// there: another row may take its place. joins says that a set of the batch would not be whole without the owner.
 func (r *run) postpone(v *view, t *translation, e *entry, joins bool) bool {
 	if e == nil {
 		e = &entry{since: time.Now(), sequence: r.queue.sequence}
@@ -179,8 +179,8 @@ func (v *view) makesSet(t *translation) bool {
 	return slices.ContainsFunc(t.rows, func(w *want) bool { return len(w.table.Members) > 0 && v.pick(w.ID) == nil })
 }
 
-// revives says whether an owner wants a row again that no owner wanted for a while: what is in its sets is looked at when all
-// owners have been heard.
+// revives says whether an owner wants a row again that no owner wanted for a while. Which of the elements in its sets are
+// stale is known when all owners have been heard.
 func (v *view) revives(t *translation) bool {
 	return slices.ContainsFunc(t.rows, func(w *want) bool { _, ok := v.declared.revived[w.ID]; return ok })
 }
